@@ -1,0 +1,328 @@
+//! Deciding a launch: of what the head says and the survey saw, which circuits close and open, which
+//! held rows go up as canaries, whether there is a plan and how many rows it may take, and what people
+//! are told. One call, no side effect: the caller writes what is decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::account::Room;
+use crate::circuit::{Circuit, Fault, Probe};
+use crate::entry::Cause;
+use crate::fold::Marks;
+use crate::ledger::{Flight, Head};
+use crate::limits::{Limits, PROBE_CADENCE_MS, cadence};
+use crate::notice::{JobFinished, Notice, NoticeFact};
+use crate::plan::PlanId;
+use crate::run::ObjectVersion;
+use crate::summary::{Ended, Settled, job_micro_usd};
+use crate::survey::{Survey, earliest};
+use crate::time::{Timestamp, days};
+
+/// What a decision is made of.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// Now, never less than the head's.
+    pub now: Timestamp,
+    /// The limits in force.
+    pub limits: &'a Limits,
+    /// The head as it was read.
+    pub head: &'a Head,
+    /// What the first fold saw.
+    pub survey: &'a Survey,
+    /// Jobs that ended since the last fold.
+    pub settled: &'a BTreeMap<PlanId, Settled>,
+    /// What the account has left.
+    pub room: Room,
+    /// The id that a plan would have.
+    pub plan: PlanId,
+}
+
+/// What is decided.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// The circuits that stay open, and those that open.
+    pub circuits: Vec<Circuit>,
+    /// What the second fold does to the rows.
+    pub marks: Marks,
+    /// What people are told.
+    pub notices: Vec<Notice>,
+    /// Why nothing more is launched in this bucket, from now on.
+    pub paused: Option<String>,
+}
+
+impl Asked<'_> {
+    /// Decides.
+    pub fn decide(&self) -> Decision {
+        let mut decision = Decision {
+            paused: self.head.paused.clone(),
+            ..Decision::default()
+        };
+        let mut circuits = self.tried(&mut decision.notices);
+        self.open_causes(&mut circuits, &mut decision.notices);
+        self.ended(&mut circuits, &mut decision);
+        self.quarantined(&mut decision.notices);
+        let causes = circuits
+            .iter()
+            .filter_map(|circuit| circuit.cause().cloned());
+        decision.marks.open = causes.collect();
+        self.plan(&mut circuits, &mut decision);
+        decision.circuits = circuits;
+        decision
+    }
+
+    fn notice(&self, since: Timestamp, fact: NoticeFact) -> Notice {
+        Notice::new(&self.head.bucket, self.now, since, fact)
+    }
+
+    /// The circuits after what their canaries answered.
+    fn tried(&self, notices: &mut Vec<Notice>) -> Vec<Circuit> {
+        let mut still = Vec::new();
+        for mut circuit in self.head.circuits.clone() {
+            let Some(cause) = circuit.cause().cloned() else {
+                still.push(circuit);
+                continue;
+            };
+            let out = self.answers(&mut circuit, &cause);
+            let held = self
+                .survey
+                .causes
+                .get(&cause)
+                .map_or(0, |sample| sample.rows);
+            match circuit.probe(out) {
+                Probe::Healed => {
+                    let held_since = circuit.opened;
+                    let fact = NoticeFact::Repaired {
+                        cause,
+                        versions: held + circuit.healed,
+                        held_since,
+                    };
+                    notices.push(self.notice(held_since, fact));
+                    continue;
+                }
+                Probe::Failed => circuit.wait(self.now),
+                Probe::Nothing => circuit.replace(self.now),
+                Probe::Out => {}
+                // Its rows have all gone another way.
+                Probe::None if held == 0 => continue,
+                Probe::None => {}
+            }
+            still.push(circuit);
+        }
+        still
+    }
+
+    /// Counts the answers of a circuit's canary; gives how many are still out.
+    fn answers(&self, circuit: &mut Circuit, cause: &Cause) -> u64 {
+        let Some(plan) = circuit.probe.clone() else {
+            return 0;
+        };
+        let at = (plan, cause.clone());
+        let (healed, failed) = self.survey.answers.get(&at).copied().unwrap_or_default();
+        circuit.healed += healed;
+        circuit.failed += failed;
+        self.survey.out.get(&at).copied().unwrap_or_default()
+    }
+
+    fn open_causes(&self, circuits: &mut Vec<Circuit>, notices: &mut Vec<Notice>) {
+        for (cause, sample) in &self.survey.causes {
+            if circuits
+                .iter()
+                .any(|circuit| circuit.cause() == Some(cause))
+            {
+                continue;
+            }
+            circuits.push(Circuit::open(Fault::Cause(cause.clone()), self.now));
+            let example = sample.some.values().next().map(|id| id.key.clone());
+            let fact = NoticeFact::Held {
+                cause: cause.clone(),
+                versions: sample.rows,
+                example,
+            };
+            notices.push(self.notice(self.now, fact));
+        }
+    }
+
+    /// What the jobs that ended, and those that S3 refused, mean for the bucket.
+    fn ended(&self, circuits: &mut Vec<Circuit>, decision: &mut Decision) {
+        for settled in self.settled.values() {
+            decision.notices.push(self.finished(settled));
+            match settled.ended {
+                Ended::Complete => circuits.retain(|circuit| circuit.cause().is_some()),
+                Ended::Failed => {
+                    let code = settled.code.clone().unwrap_or_else(|| "Unknown".into());
+                    self.trip(circuits, Fault::Job(code));
+                }
+                Ended::Cancelled => {
+                    let why = settled.why.clone().unwrap_or_default();
+                    let job = settled.job.clone();
+                    decision.paused = Some(format!("job {job} was cancelled: {why}"));
+                    let fact = NoticeFact::Paused { job, why };
+                    decision.notices.push(self.notice(settled.at, fact));
+                }
+                Ended::Lost => {
+                    let (job, plan) = (settled.job.clone(), settled.plan.clone());
+                    let fact = NoticeFact::JobLost { job, plan };
+                    decision.notices.push(self.notice(settled.at, fact));
+                }
+            }
+        }
+        for (plan, flight) in &self.head.flights {
+            if let Some((code, message)) = &flight.refused {
+                self.trip(circuits, Fault::Launch(code.clone()));
+                let (code, message) = (code.clone(), message.clone());
+                let fact = NoticeFact::JobRefused {
+                    plan: plan.clone(),
+                    code,
+                    message,
+                };
+                decision.notices.push(self.notice(flight.at, fact));
+            }
+        }
+    }
+
+    /// Opens a circuit that holds launches, or lets one that is open wait longer.
+    fn trip(&self, circuits: &mut Vec<Circuit>, fault: Fault) {
+        match circuits.iter_mut().find(|circuit| circuit.fault == fault) {
+            Some(circuit) => circuit.wait(self.now),
+            None => circuits.push(Circuit::open(fault, self.now)),
+        }
+    }
+
+    fn finished(&self, settled: &Settled) -> Notice {
+        let rows = self
+            .head
+            .flights
+            .get(&settled.plan)
+            .map_or(0, |flight| flight.rows);
+        let fact = NoticeFact::JobFinished(JobFinished {
+            job: settled.job.clone(),
+            plan: settled.plan.clone(),
+            status: settled.ended.as_str().to_owned(),
+            rows,
+            succeeded: settled.succeeded,
+            proved: self
+                .survey
+                .proved
+                .get(&settled.plan)
+                .copied()
+                .unwrap_or_default(),
+            failed: settled.failed.clone(),
+            unreadable: settled.unreadable,
+            why: settled.why.clone(),
+            micro_usd: job_micro_usd(rows),
+        });
+        self.notice(settled.at, fact)
+    }
+
+    fn quarantined(&self, notices: &mut Vec<Notice>) {
+        for (reason, (versions, example)) in &self.survey.quarantined {
+            let (reason, versions) = (reason.clone(), *versions);
+            let fact = NoticeFact::Quarantined {
+                reason,
+                versions,
+                example: example.clone(),
+            };
+            notices.push(self.notice(self.now, fact));
+        }
+    }
+
+    fn plan(&self, circuits: &mut [Circuit], decision: &mut Decision) {
+        let busy = self.head.launching.is_some() || decision.paused.is_some();
+        if busy
+            || circuits
+                .iter()
+                .any(|circuit| circuit.holds_launches(self.now))
+        {
+            return;
+        }
+        let canaries = self.canaries(circuits);
+        let released = self.survey.released(&decision.marks.open);
+        let rows = self.survey.due_rows + released;
+        let waited = self.survey.first_due.is_some_and(|due| self.waited(due));
+        let many = rows >= self.limits.launch_rows_min;
+        if canaries.is_empty() && released == 0 && !many && !(waited && rows > 0) {
+            return;
+        }
+        if let Some(limit) = self.room.met {
+            self.no_room(limit, rows, decision);
+            return;
+        }
+        let room = self.room.rows.saturating_sub(canaries.len() as u64);
+        decision.marks.plan = Some((self.plan.clone(), room.min(rows)));
+        for circuit in circuits
+            .iter_mut()
+            .filter(|circuit| circuit.is_due(self.now))
+        {
+            circuit.sent(self.plan.clone());
+        }
+        decision.marks.canaries = canaries;
+    }
+
+    /// Whether a row that may go since `due` has waited for company long enough.
+    fn waited(&self, due: Timestamp) -> bool {
+        due.plus_ms(self.limits.launch_wait_ms) <= self.now
+    }
+
+    fn canaries(&self, circuits: &[Circuit]) -> BTreeSet<ObjectVersion> {
+        let due = circuits.iter().filter(|circuit| circuit.is_due(self.now));
+        let samples = due.filter_map(|circuit| self.survey.causes.get(circuit.cause()?));
+        samples
+            .flat_map(|sample| sample.some.values().cloned())
+            .collect()
+    }
+
+    /// Being out of slots passes by itself within the hour; being out of budget is told once a day.
+    fn no_room(&self, limit: &str, rows: u64, decision: &mut Decision) {
+        if limit != "slots" {
+            let day = Timestamp(self.now.0 - self.now.0 % days(1));
+            let fact = NoticeFact::BudgetSpent {
+                limit: limit.to_owned(),
+                rows,
+            };
+            decision.notices.push(self.notice(day, fact));
+        }
+    }
+}
+
+/// When a bucket with these circuits and these rows, as the second fold left them, has to be looked
+/// at even if nothing new comes.
+pub fn next_due(
+    now: Timestamp,
+    limits: &Limits,
+    circuits: &[Circuit],
+    after: &Survey,
+) -> Option<Timestamp> {
+    let mut next = after.first_look;
+    if let Some(due) = after.first_due {
+        let blocked = circuits
+            .iter()
+            .filter(|circuit| circuit.holds_launches(now));
+        let from = blocked
+            .map(|circuit| circuit.next_probe)
+            .max()
+            .unwrap_or_default();
+        let due = due.plus_ms(limits.launch_wait_ms).max(from);
+        next = earliest(next, due);
+    }
+    for circuit in circuits
+        .iter()
+        .filter(|c| c.cause().is_some() && c.probe.is_none())
+    {
+        next = earliest(next, circuit.next_probe);
+    }
+    next
+}
+
+/// A flight as it begins.
+pub fn flight(now: Timestamp, rows: u64) -> Flight {
+    Flight {
+        at: now,
+        rows,
+        job: None,
+        refused: None,
+    }
+}
+
+/// The longest that an open circuit goes without a canary.
+pub fn longest_pause_ms() -> u64 {
+    cadence(&PROBE_CADENCE_MS, u32::MAX)
+}

@@ -1,0 +1,113 @@
+//! Every limit of Resilver, in one place, with its unit in its name. A limit that a user may move is
+//! a field of [`Limits`] with a safe default; one that AWS sets, or that a format fixes, is a constant.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::{days, hours, minutes};
+
+/// What one Batch Operations job costs, in millionths of a dollar (S3 pricing: $0.25 a job).
+pub const JOB_MICRO_USD: u64 = 250_000;
+/// What one manifest row costs, in millionths of a dollar (S3 pricing: $1.00 per million objects,
+/// charged for every row whether or not it succeeds).
+pub const ROW_MICRO_USD: u64 = 1;
+/// Active Batch Replication jobs that AWS allows an account (S3 User Guide: batch-ops).
+pub const ACCOUNT_JOBS_MAX: u32 = 6;
+/// Bytes of a result file that one verdict chunk covers.
+pub const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes past the end of a chunk that are read so that its last row is whole: two keys of 1,024
+/// bytes, percent-encoded, and a message.
+pub const CHUNK_LOOKAHEAD_BYTES: u64 = 64 * 1024;
+/// Chunks of one report that one invocation of `settle` works through; the next one goes on.
+pub const CHUNKS_PER_SETTLE: usize = 64;
+/// Segments that one fold takes up; the rest wait for the next tick.
+pub const SEGMENTS_PER_FOLD: usize = 256;
+/// How long a row that left is remembered: longer than a queue can hold an event (14 days).
+pub const TOMBSTONE_MS: u64 = days(15);
+/// Causes that one row remembers; S3 allows 28 destinations a rule set.
+pub const BLAMES_MAX: usize = 28;
+/// A reservation that no ledger head names is taken for abandoned after this.
+pub const RESERVATION_ORPHAN_MS: u64 = hours(1);
+/// A job that AWS does not know is lag until it is this old; then it is lost.
+pub const JOB_UNKNOWN_MS: u64 = hours(1);
+/// A job that ended without a report is told about after this.
+pub const REPORT_LATE_MS: u64 = hours(1);
+/// A job that ended without a report is settled without one after this.
+pub const REPORT_LOST_MS: u64 = days(1);
+/// A job that waits for a confirmation or is paused is told about after this.
+pub const JOB_STALLED_MS: u64 = days(1);
+/// Pauses between two canaries of an open circuit; the last one repeats.
+pub const PROBE_CADENCE_MS: [u64; 6] = [
+    minutes(15),
+    minutes(30),
+    hours(1),
+    hours(3),
+    hours(8),
+    hours(24),
+];
+/// Pauses before a status that is still PENDING (or could not be read) is asked for again; after the
+/// last one the row leaves unproved.
+pub const CONFIRM_CADENCE_MS: [u64; 8] = [
+    minutes(1),
+    minutes(5),
+    minutes(15),
+    hours(1),
+    hours(3),
+    hours(8),
+    hours(12),
+    hours(24),
+];
+/// Pauses before a failed row whose reason may pass is tried again, by attempts so far.
+pub const RETRY_CADENCE_MS: [u64; 5] = [minutes(5), minutes(30), hours(2), hours(8), hours(24)];
+
+/// The limits that a user may move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Launch when this many rows wait, however young.
+    pub launch_rows_min: u64,
+    /// Launch when the oldest waiting row has waited this long, however few they are.
+    pub launch_wait_ms: u64,
+    /// Rows in one job.
+    pub job_rows_max: u64,
+    /// Of the account's [`ACCOUNT_JOBS_MAX`] active jobs, how many may be ours.
+    pub jobs_active_max: u32,
+    /// Jobs started in one day (UTC).
+    pub day_jobs_max: u32,
+    /// Rows launched in one day (UTC).
+    pub day_rows_max: u64,
+    /// Money spent in one day (UTC), in millionths of a dollar.
+    pub day_micro_usd_max: u64,
+    /// Job verdicts over one version's whole life; canaries that fail with their own cause are
+    /// counted on the circuit instead.
+    pub attempts_max: u32,
+    /// Rows of one cause that a canary carries.
+    pub canary_rows: usize,
+    /// Jobs up to this size are proved row by row; of larger ones a sample of this size is.
+    pub proof_rows_max: u64,
+    /// Replication statuses read in one tick.
+    pub looks_per_tick: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            launch_rows_min: 100_000,
+            launch_wait_ms: minutes(15),
+            job_rows_max: 5_000_000,
+            jobs_active_max: 4,
+            day_jobs_max: 96,
+            day_rows_max: 50_000_000,
+            day_micro_usd_max: 100_000_000,
+            attempts_max: 6,
+            canary_rows: 5,
+            proof_rows_max: 1_000,
+            looks_per_tick: 2_000,
+        }
+    }
+}
+
+/// The element of a cadence for the `n`th time; the last one repeats.
+pub fn cadence(table: &[u64], n: u32) -> u64 {
+    let index = (n as usize).min(table.len().saturating_sub(1));
+    table.get(index).copied().unwrap_or(0)
+}

@@ -1,0 +1,212 @@
+//! A plan: the intent to run one Batch Operations job, written down whole before anything is asked of
+//! S3. Its id is the job's Description, by which the job is found again if the answer was lost.
+//! Deciding whether there shall be a plan is [`crate::launch`]'s; a plan only states it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::key::Bucket;
+use crate::state::StateKey;
+use crate::time::Timestamp;
+
+/// A plan's format number.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// The id of a plan: `[0-9A-Za-z-]{8,64}`; sorts by time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PlanId(String);
+
+/// Text that is no plan id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no plan id: 8 to 64 letters, digits and hyphens")]
+pub struct PlanIdError(String);
+
+impl TryFrom<String> for PlanId {
+    type Error = PlanIdError;
+
+    fn try_from(text: String) -> Result<Self, PlanIdError> {
+        let fits = (8..=64).contains(&text.len());
+        if fits
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        {
+            Ok(Self(text))
+        } else {
+            Err(PlanIdError(text))
+        }
+    }
+}
+
+impl From<PlanId> for String {
+    fn from(id: PlanId) -> Self {
+        id.0
+    }
+}
+
+impl PlanId {
+    /// The plan of one launch: its time, and a hash of the launch's own id.
+    pub fn of(now: Timestamp, bucket: &Bucket, launch: &str) -> Self {
+        let hash = hex::encode(Sha256::digest(format!("{bucket}|{launch}")));
+        Self(format!(
+            "{}-{}",
+            now.compact(),
+            hash.chars().take(12).collect::<String>()
+        ))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The Description of its job.
+    pub fn description(&self, bucket: &Bucket) -> String {
+        format!("resilver/{bucket}/{self}")
+    }
+
+    /// The bucket and the plan that a job's Description names, if the job is one of ours.
+    pub fn of_description(description: &str) -> Option<(Bucket, Self)> {
+        let (bucket, plan) = description.strip_prefix("resilver/")?.split_once('/')?;
+        let bucket = Bucket::try_from(bucket.to_owned()).ok()?;
+        Some((bucket, Self::try_from(plan.to_owned()).ok()?))
+    }
+}
+
+impl fmt::Display for PlanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A plan, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_FORMAT`].
+    pub format: u32,
+    /// Its id.
+    pub id: PlanId,
+    /// The source bucket.
+    pub bucket: Bucket,
+    /// When it was made.
+    pub at: Timestamp,
+    /// Rows of its manifest.
+    pub rows: u64,
+    /// The request, verbatim.
+    pub request: JobRequest,
+}
+
+/// What every job of an installation has in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSettings {
+    /// The account: 12 digits.
+    pub account: String,
+    /// The role that S3 Batch Operations assumes.
+    pub role_arn: String,
+    /// The state bucket: manifests are read from it and reports written to it.
+    pub state_bucket: String,
+    /// Priority among the account's jobs.
+    pub priority: i32,
+}
+
+impl Plan {
+    /// A plan over a CSV manifest of ours, `rows` long, stored with this ETag.
+    pub fn of_manifest(
+        id: PlanId,
+        bucket: &Bucket,
+        at: Timestamp,
+        rows: u64,
+        etag: &str,
+        settings: &JobSettings,
+    ) -> Self {
+        let state = format!("arn:aws:s3:::{}", settings.state_bucket);
+        let manifest = StateKey::Manifest(bucket, &id);
+        let request = JobRequest {
+            account: settings.account.clone(),
+            description: id.description(bucket),
+            token: id.to_string(),
+            priority: settings.priority,
+            role_arn: settings.role_arn.clone(),
+            confirm: false,
+            source: JobSource::Manifest {
+                object_arn: format!("{state}/{manifest}"),
+                etag: etag.to_owned(),
+            },
+            report: JobReport {
+                bucket_arn: state,
+                prefix: StateKey::Reports(bucket).to_string(),
+                scope: "AllTasks".to_owned(),
+                expected_owner: Some(settings.account.clone()),
+            },
+        };
+        Self {
+            format: PLAN_FORMAT,
+            id,
+            bucket: bucket.clone(),
+            at,
+            rows,
+            request,
+        }
+    }
+}
+
+/// One CreateJob request for S3ReplicateObject, every parameter of it (S3 API Reference: CreateJob).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRequest {
+    /// The account of the job: 12 digits.
+    pub account: String,
+    /// 1 to 256 characters.
+    pub description: String,
+    /// ClientRequestToken, 1 to 64 characters: the same token never makes a second job.
+    pub token: String,
+    /// Higher goes first.
+    pub priority: i32,
+    /// The role that S3 Batch Operations assumes.
+    pub role_arn: String,
+    /// ConfirmationRequired: the job stops in `Suspended` until it is confirmed.
+    pub confirm: bool,
+    /// The completion report.
+    pub report: JobReport,
+    /// What the job works on.
+    pub source: JobSource,
+}
+
+/// Where a completion report goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobReport {
+    /// ARN of the bucket.
+    pub bucket_arn: String,
+    /// Key prefix without a trailing slash, 1 to 512 characters.
+    pub prefix: String,
+    /// `AllTasks` or `FailedTasksOnly`.
+    pub scope: String,
+    /// The account that must own the bucket.
+    pub expected_owner: Option<String>,
+}
+
+/// What a job works on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobSource {
+    /// A CSV manifest of Bucket, Key, VersionId.
+    Manifest {
+        /// ARN of the manifest object.
+        object_arn: String,
+        /// Its ETag, without quotes.
+        etag: String,
+    },
+    /// A manifest that S3 generates.
+    Generator {
+        /// ARN of the source bucket.
+        bucket_arn: String,
+        /// Of `NONE`, `FAILED`, `COMPLETED`, `REPLICA`; empty is any.
+        statuses: Vec<String>,
+        /// Only versions made before.
+        created_before: Option<Timestamp>,
+        /// ARN of the bucket and prefix under which the generated manifest is kept.
+        output: Option<(String, String)>,
+    },
+}

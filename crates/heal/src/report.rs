@@ -1,0 +1,232 @@
+//! Reading completion reports of S3 Batch Operations. Foreign data: the reader is total. Columns are
+//! told apart by content, since S3 writes two of them in another order than its schema line declares;
+//! fields are read by RFC 4180; and one bad row sinks nothing, not even one whose quote never closes.
+
+use serde::Deserialize;
+
+use crate::key::{Bucket, Key, VersionId};
+use crate::reason::Reason;
+
+/// A report's `manifest.json` (S3 User Guide: batch-ops-examples-reports).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ReportManifest {
+    /// `Report_CSV_20180820`.
+    pub format: String,
+    /// The result files; none if no task is reported.
+    #[serde(default)]
+    pub results: Vec<ResultFile>,
+}
+
+/// One result file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ResultFile {
+    /// `succeeded` or `failed`: what its rows are.
+    pub task_execution_status: String,
+    /// Its bucket.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// MD5 of its bytes, in hex.
+    #[serde(default, rename = "MD5Checksum")]
+    pub md5: Option<String>,
+}
+
+/// A report whose manifest cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// It is not JSON, or not of its shape.
+    #[error("the report's manifest cannot be read: {0}")]
+    Shape(String),
+    /// It is of another format.
+    #[error("the report has format {0:?}; only Report_CSV_20180820 is known")]
+    Format(String),
+}
+
+impl ReportManifest {
+    /// Reads it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ReportError> {
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|why| ReportError::Shape(why.to_string()))?;
+        if manifest.format == "Report_CSV_20180820" {
+            Ok(manifest)
+        } else {
+            Err(ReportError::Format(manifest.format))
+        }
+    }
+}
+
+/// One row of a result file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportRow {
+    /// The source bucket.
+    pub bucket: Bucket,
+    /// The object.
+    pub key: Key,
+    /// The version.
+    pub version: VersionId,
+    /// Whether the task succeeded.
+    pub succeeded: bool,
+    /// An HTTP status; 500 says nothing about whether it will pass.
+    pub http: Option<u16>,
+    /// Why it failed.
+    pub reason: Option<Reason>,
+    /// S3's sentence.
+    pub message: String,
+}
+
+/// A piece of a result file that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowReject {
+    /// The piece, byte for byte, line end included.
+    pub raw: Vec<u8>,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What was read of a stretch of a result file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Its rows, in order.
+    pub rows: Vec<ReportRow>,
+    /// What could not be read.
+    pub rejects: Vec<RowReject>,
+}
+
+/// Reads whole rows.
+pub fn read_rows(bytes: &[u8]) -> Rows {
+    let mut rows = Rows::default();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let consumed = read_until_reject(rest, &mut rows);
+        rest = rest.get(consumed.max(1)..).unwrap_or_default();
+    }
+    rows
+}
+
+/// Reads rows up to and including the first that is rejected; gives how far that is.
+fn read_until_reject(bytes: &[u8], rows: &mut Rows) -> usize {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(bytes);
+    let mut record = csv::ByteRecord::new();
+    loop {
+        let from = reader.position().byte() as usize;
+        match reader.read_byte_record(&mut record) {
+            Ok(false) | Err(_) => return bytes.len(),
+            Ok(true) => {}
+        }
+        let to = reader.position().byte() as usize;
+        let raw = bytes.get(from..to).unwrap_or_default();
+        let first_line = raw
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(raw.len(), |at| at + 1);
+        if swallows_rows(raw, first_line) {
+            let raw = raw.get(..first_line).unwrap_or_default().to_vec();
+            rows.rejects.push(RowReject {
+                raw,
+                why: "a quote that never closes".to_owned(),
+            });
+            return from + first_line;
+        }
+        match read_row(&record) {
+            Ok(row) => rows.rows.push(row),
+            Err(why) => rows.rejects.push(RowReject {
+                raw: raw.to_vec(),
+                why,
+            }),
+        }
+    }
+}
+
+/// Whether a record of several lines has a line that begins as the record itself does, with the name
+/// of the bucket: then its quote never closed, and what it took in are rows.
+fn swallows_rows(raw: &[u8], first_line: usize) -> bool {
+    let Some(bucket) = raw.iter().position(|byte| *byte == b',') else {
+        return false;
+    };
+    let (Some(start), Some(rest)) = (raw.get(..=bucket), raw.get(first_line..)) else {
+        return false;
+    };
+    rest.split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(start))
+}
+
+fn read_row(record: &csv::ByteRecord) -> Result<ReportRow, String> {
+    if record.len() != 7 {
+        return Err(format!("it has {} fields, not 7", record.len()));
+    }
+    let field = |n: usize| {
+        let bytes = record.get(n).unwrap_or_default();
+        std::str::from_utf8(bytes).map_err(|_| format!("field {} is not UTF-8", n + 1))
+    };
+    let (fifth, sixth) = (field(4)?, field(5)?);
+    // Documented: ErrorCode, HTTPStatusCode. Written: the other way round.
+    let (http, code) = match (status(fifth), status(sixth)) {
+        (None, Some(http)) => (Some(http), fifth),
+        (http, _) => (http, sixth),
+    };
+    let succeeded = match field(3)? {
+        "succeeded" => true,
+        "failed" => false,
+        other => {
+            return Err(format!(
+                "its status {other:?} is neither succeeded nor failed"
+            ));
+        }
+    };
+    let name = |why: crate::key::KeyError| why.to_string();
+    Ok(ReportRow {
+        bucket: Bucket::try_from(field(0)?.to_owned()).map_err(name)?,
+        key: Key::from_report(field(1)?).map_err(name)?,
+        version: VersionId::try_from(field(2)?.to_owned()).map_err(name)?,
+        succeeded,
+        http,
+        reason: (!code.is_empty()).then(|| Reason::parse(code)),
+        message: field(6)?.to_owned(),
+    })
+}
+
+fn status(text: &str) -> Option<u16> {
+    text.parse()
+        .ok()
+        .filter(|status| (100..600).contains(status))
+}
+
+/// The rows that *begin* in one chunk of a result file. `window` is the chunk with the byte before it
+/// (none before the first) and a stretch after it; a row begins where a line begins with the bucket's
+/// name. So every row is in exactly one chunk, and quoted line ends part nothing.
+pub fn rows_of_chunk<'a>(
+    window: &'a [u8],
+    is_first: bool,
+    chunk_bytes: usize,
+    bucket: &Bucket,
+) -> &'a [u8] {
+    let start = format!("\n{bucket},");
+    let chunk = usize::from(!is_first);
+    let from = if is_first {
+        Some(0)
+    } else {
+        row_from(window, chunk, start.as_bytes())
+    };
+    let to = row_from(window, chunk + chunk_bytes, start.as_bytes()).unwrap_or(window.len());
+    from.filter(|from| *from < to)
+        .and_then(|from| window.get(from..to))
+        .unwrap_or_default()
+}
+
+/// Where the first row begins at or after `at`.
+fn row_from(window: &[u8], at: usize, start: &[u8]) -> Option<usize> {
+    let before = at.checked_sub(1)?;
+    let rest = window.get(before..)?;
+    rest.windows(start.len())
+        .position(|part| part == start)
+        .map(|found| before + found + 1)
+}
+
+#[cfg(test)]
+#[path = "report/tests.rs"]
+mod tests;
