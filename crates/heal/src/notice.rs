@@ -14,6 +14,11 @@ use crate::time::Timestamp;
 /// A notice's format number; a reader that meets a greater one must leave the notice alone.
 pub const NOTICE_FORMAT: u32 = 1;
 
+/// Source of our events on the bus.
+pub const NOTICE_SOURCE: &str = "resilver";
+/// Detail type of a notice on the bus.
+pub const NOTICE_DETAIL_TYPE: &str = "Resilver Notice";
+
 /// One fact for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {

@@ -1,0 +1,31 @@
+//! Every AWS call that Resilver makes. It decides nothing: it does what it is told and says how that
+//! went, as a [`Kind`] that tells apart what was refused, what was lost and what may pass.
+
+pub mod clients;
+mod error;
+pub mod events;
+pub mod jobs;
+pub mod objects;
+mod run_io;
+mod settings;
+pub mod store;
+pub mod webhook;
+mod woken;
+
+pub use clients::Clients;
+pub use error::{AwsError, Kind};
+pub use run_io::{Finished, LineReader, LineWriter};
+pub use settings::{Settings, SettingsError};
+pub use store::{Store, Swapped, Written};
+pub use woken::{NoTime, Woken, wall_clock};
+
+/// Sets up a function's log: JSON lines on stdout, `RUST_LOG` or `info`.
+pub fn logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,77 @@
+//! Posting to a webhook. Its URL is a secret: errors name its host and nothing more.
+
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use crate::AwsError;
+
+/// Bytes of an answer that are kept.
+const ANSWER_MAX: usize = 4 * 1024;
+
+/// What a webhook answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Its HTTP status.
+    pub status: u16,
+    /// The beginning of its body.
+    pub body: String,
+}
+
+/// Posts `body`, once. An answer of any status is an answer; only none at all is an error.
+pub async fn post(
+    http: &SharedHttpClient,
+    url: &str,
+    content_type: &'static str,
+    body: String,
+) -> Result<Reply, AwsError> {
+    let Some((base, path)) = split(url) else {
+        return Err(AwsError::local(
+            "POST",
+            "the webhook",
+            "its URL is not https://host/path",
+        ));
+    };
+    let operation = Operation::builder()
+        .service_name("webhook")
+        .operation_name("post")
+        .http_client(http.clone())
+        .endpoint_url(&base)
+        .no_auth()
+        .no_retry()
+        .timeout_config(TimeoutConfig::disabled())
+        .serializer(move |body: String| {
+            let request = http::Request::post(&path)
+                .header("content-type", content_type)
+                .header("content-length", body.len())
+                .body(SdkBody::from(body))?;
+            Ok(HttpRequest::try_from(request)?)
+        })
+        .deserializer::<Reply, std::convert::Infallible>(|response| Ok(reply(response)))
+        .build();
+    match operation.invoke(body).await {
+        Ok(reply) => Ok(reply),
+        Err(SdkError::ResponseError(context)) => Ok(reply(context.raw())),
+        Err(SdkError::TimeoutError(_)) => Err(AwsError::local("POST", base, "no answer in time")),
+        Err(_) => Err(AwsError::local("POST", base, "no answer")),
+    }
+}
+
+fn reply(response: &HttpResponse) -> Reply {
+    let body = response.body().bytes().unwrap_or_default();
+    let kept = body.get(..ANSWER_MAX.min(body.len())).unwrap_or_default();
+    Reply {
+        status: response.status().as_u16(),
+        body: String::from_utf8_lossy(kept).into_owned(),
+    }
+}
+
+/// Scheme and host, and the rest.
+fn split(url: &str) -> Option<(String, String)> {
+    let uri: http::Uri = url.parse().ok()?;
+    let base = format!("{}://{}", uri.scheme_str()?, uri.authority()?);
+    Some((base, uri.path_and_query()?.as_str().to_owned()))
+}

@@ -1,0 +1,105 @@
+//! `account.json`: read, changed by `resilver_heal::account`, swapped, until the swap holds.
+
+use resilver_aws::{Swapped, store::Loaded};
+use resilver_heal::account::{ACCOUNT_FORMAT, Account, Room};
+use resilver_heal::laws;
+use resilver_heal::ledger::Head;
+use resilver_heal::plan::PlanId;
+use resilver_heal::state::StateKey;
+use resilver_heal::time::Timestamp;
+
+use crate::news::News;
+use crate::{Ctx, LaunchError};
+
+/// How often a swap that was lost to another bucket's launch is tried again.
+const TRIES: usize = 10;
+
+/// What the account has left, the jobs that ended given back.
+pub(crate) async fn room(ctx: &Ctx, news: &News, now: Timestamp) -> Result<Room, LaunchError> {
+    let (mut account, _) = read(ctx).await?;
+    give_back(&mut account, news);
+    Ok(account.room(now, &ctx.limits))
+}
+
+/// Step 4: gives back what ended or was refused, forgets what no head names, and reserves the plan's
+/// share. Says no if there is no room for the plan any more.
+pub(crate) async fn settle(
+    ctx: &Ctx,
+    next: &Head,
+    news: &News,
+    plan: Option<&PlanId>,
+    now: Timestamp,
+) -> Result<bool, LaunchError> {
+    if plan.is_none() && news.landings.is_empty() {
+        return Ok(true);
+    }
+    change(ctx, |account| {
+        give_back(account, news);
+        account.tidy(&next.bucket, &|plan| next.flights.contains_key(plan), now);
+        let Some(plan) = plan else { return true };
+        let rows = next.flights.get(plan).map_or(0, |flight| flight.rows);
+        account.reserve(plan, &next.bucket, rows, now, &ctx.limits)
+    })
+    .await
+}
+
+/// Gives a plan's share back that never became a job.
+pub(crate) async fn refund(ctx: &Ctx, plan: Option<&PlanId>) -> Result<(), LaunchError> {
+    if let Some(plan) = plan {
+        change(ctx, |account| account.refund(plan)).await?;
+    }
+    Ok(())
+}
+
+fn give_back(account: &mut Account, news: &News) {
+    for plan in news.landings.keys() {
+        if news.settled.contains_key(plan) {
+            account.end(plan);
+        } else {
+            account.refund(plan);
+        }
+    }
+}
+
+/// Changes the document until the swap holds; gives what the change said.
+async fn change(
+    ctx: &Ctx,
+    mut change: impl FnMut(&mut Account) -> bool,
+) -> Result<bool, LaunchError> {
+    let key = StateKey::Account.to_string();
+    for _ in 0..TRIES {
+        let (before, etag) = read(ctx).await?;
+        let mut account = before.clone();
+        let said = change(&mut account);
+        if account == before {
+            return Ok(said);
+        }
+        if !said {
+            return Ok(false);
+        }
+        laws::spending_is_bounded(&account, &ctx.limits)?;
+        match ctx.store.swap_json(&key, &account, etag.as_deref()).await? {
+            Swapped::Won { .. } => return Ok(said),
+            Swapped::Lost => {}
+        }
+    }
+    Ok(false)
+}
+
+async fn read(ctx: &Ctx) -> Result<(Account, Option<String>), LaunchError> {
+    let key = StateKey::Account.to_string();
+    match ctx.store.get_json::<Account>(&key).await? {
+        None => Ok((Account::default(), None)),
+        Some(Loaded {
+            value: account,
+            etag,
+        }) if account.format <= ACCOUNT_FORMAT => Ok((account, Some(etag))),
+        Some(Loaded { value: account, .. }) => {
+            let why = format!(
+                "it has format {}, this release knows {ACCOUNT_FORMAT}",
+                account.format
+            );
+            Err(LaunchError::Document { key, why })
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What stops a launch.
+
+use resilver_aws::AwsError;
+use resilver_heal::laws::Broken;
+use resilver_heal::run::Corrupt;
+
+/// Why a bucket could not be launched. Nothing is lost by any of them: the next tick starts over.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// AWS did not do what was asked.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// A run of ours cannot be read.
+    #[error("{key}: {corrupt}")]
+    Corrupt {
+        /// The object.
+        key: String,
+        /// What is wrong with it.
+        corrupt: Corrupt,
+    },
+    /// A document of ours cannot be read.
+    #[error("{key} cannot be read: {why}; leave it as it is and update this release")]
+    Document {
+        /// The object.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A run is out of order.
+    #[error("{key} is out of order at {at}; sort it with `resilver run union`")]
+    Disorder {
+        /// The object.
+        key: String,
+        /// Where.
+        at: String,
+    },
+    /// A law does not hold.
+    #[error(transparent)]
+    Law(#[from] Broken),
+}

@@ -1,0 +1,311 @@
+//! The order of one launch, and why nothing is lost wherever it is cut short.
+//!
+//! 1. Read the head. Finish the plan that it calls *launching*, if any (6, 7). List what is new:
+//!    segments, settled jobs, notices.
+//! 2. Fold it all once to survey, read the statuses that are due, decide.
+//! 3. Fold again, into a new ledger run and the manifest; write the plan.
+//!    *Cut short here or before:* no head names what was written. The next launch folds the same
+//!    again; the leftovers expire.
+//! 4. Reserve the plan's slot and money in `account.json`.
+//!    *Cut short here:* a reservation that no head names is dropped after an hour.
+//! 5. Swap the head. **This is the commit.** Whoever loses the swap deletes nothing, gives its
+//!    reservation back and starts over; finding its own id in the head means that it won and only
+//!    the answer was lost.
+//!    *Cut short here:* the head names the plan as launching; step 1 of the next launch finishes it.
+//! 6. Look for the plan's job by its Description and adopt it, or ask for it with the plan's own
+//!    token. A refusal that cannot pass abandons the plan: its rows return without an attempt.
+//!    *Cut short here:* the job exists, and is found by its Description, or given again for the same
+//!    token.
+//! 7. Record the job in the head.
+//!    *Cut short here:* as in 6.
+//! 8. Delete what was folded. *Cut short here:* a segment that is folded again changes nothing, since
+//!    its failures are known; verdicts on a plan that no head names are not read.
+//!
+//! A folded object that is gone in 2 or 3 means that another launch has won.
+
+use resilver_aws::{Swapped, Woken, store::Loaded};
+use resilver_heal::entry::Cause;
+use resilver_heal::fold::Folding;
+use resilver_heal::key::Bucket;
+use resilver_heal::launch::{Asked, Decision, flight, next_due};
+use resilver_heal::laws;
+use resilver_heal::ledger::{HEAD_FORMAT, Head};
+use resilver_heal::plan::PlanId;
+use resilver_heal::state::StateKey;
+use resilver_heal::survey::Survey;
+use resilver_heal::transition::Given;
+use sha2::{Digest, Sha256};
+
+use crate::news::News;
+use crate::write::Written;
+use crate::{Ctx, LaunchError, account, job, outbox, stream, write};
+
+/// What a launch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Launched {
+    /// There was nothing to do.
+    Idle,
+    /// The ledger was folded or the outbox emptied; no job was started.
+    Folded,
+    /// A job was started.
+    Started,
+    /// Another launch was faster every time; it does the work.
+    Outrun,
+}
+
+impl Launched {
+    /// A word for the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Folded => "folded",
+            Self::Started => "started",
+            Self::Outrun => "outrun",
+        }
+    }
+}
+
+/// A head and the ETag that a swap has to match; no ETag where there was no head.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) head: Head,
+    pub(crate) etag: Option<String>,
+}
+
+/// How often a launch that lost a swap starts over.
+const TRIES: usize = 3;
+
+/// Launches one bucket.
+pub async fn launch(ctx: &Ctx, bucket: &Bucket, woken: &Woken) -> Result<Launched, LaunchError> {
+    for _ in 0..TRIES {
+        if let Some(launched) = attempt(ctx, bucket, woken).await? {
+            return Ok(launched);
+        }
+    }
+    Ok(Launched::Outrun)
+}
+
+/// One attempt; `None` where another launch has won in the meantime.
+async fn attempt(
+    ctx: &Ctx,
+    bucket: &Bucket,
+    woken: &Woken,
+) -> Result<Option<Launched>, LaunchError> {
+    let mut held = read_head(ctx, bucket, woken).await?;
+    let mut started = false;
+    if held.head.launching.is_some() {
+        started = true;
+        if !job::finish(ctx, &mut held, woken, job::Known::MayExist).await? {
+            return Ok(None);
+        }
+    }
+    let now = held.head.now.max(woken.now);
+    let news = News::read(ctx, &held.head).await?;
+    if news.is_empty() && held.head.is_idle(now) {
+        return Ok(Some(if started {
+            Launched::Started
+        } else {
+            Launched::Idle
+        }));
+    }
+    let given = Given {
+        now,
+        limits: &ctx.limits,
+    };
+    let launch_id = launch_id(&held.head, woken);
+    let mut next = held.head.clone();
+    outbox::take_said(ctx, &mut next).await?;
+    next.outbox.extend(news.notices.iter().cloned());
+    let mut written = Written::default();
+    if news.has_rows() || !held.head.is_quiet(now) {
+        let Some(done) = fold(ctx, &held.head, &mut next, &news, given, &launch_id).await? else {
+            return Ok(None);
+        };
+        written = done;
+    }
+    let plan = next.launching.clone();
+    if !account::settle(ctx, &next, &news, plan.as_ref(), now).await? {
+        return Ok(None);
+    }
+    next.now = now;
+    laws::time_goes_on(&held.head, now)?;
+    laws::nowhere_is_nowhere(&next)?;
+    if !swap(ctx, &mut held, next, &launch_id).await? {
+        account::refund(ctx, plan.as_ref()).await?;
+        return Ok(None);
+    }
+    if plan.is_some() {
+        job::finish(ctx, &mut held, woken, job::Known::IsNew).await?;
+    }
+    outbox::publish(ctx, &held.head).await?;
+    news.delete(ctx, written.replaced.as_deref()).await?;
+    Ok(Some(if started || plan.is_some() {
+        Launched::Started
+    } else {
+        Launched::Folded
+    }))
+}
+
+/// Steps 2 and 3. `None` where something that is to be folded is gone.
+async fn fold(
+    ctx: &Ctx,
+    head: &Head,
+    next: &mut Head,
+    news: &News,
+    given: Given<'_>,
+    launch_id: &str,
+) -> Result<Option<Written>, LaunchError> {
+    let folding = Folding {
+        given,
+        landings: &news.landings,
+    };
+    let turn = |cause: &Cause| {
+        let circuit = head
+            .circuits
+            .iter()
+            .find(|circuit| circuit.cause() == Some(cause));
+        circuit.map_or(0, |circuit| circuit.probes)
+    };
+    let Some(mut survey) = stream::survey(ctx, head, news, &folding, &turn).await? else {
+        return Ok(None);
+    };
+    let statuses = stream::look(ctx, &head.bucket, &survey.looks).await?;
+    let seen = survey.looked(&given, statuses, &turn);
+    let plan = PlanId::of(given.now, &head.bucket, launch_id);
+    let room = account::room(ctx, news, given.now).await?;
+    let asked = Asked {
+        now: given.now,
+        limits: given.limits,
+        head,
+        survey: &survey,
+        settled: &news.settled,
+        room,
+        plan: plan.clone(),
+    };
+    let mut decision = asked.decide();
+    let rewrite = survey.changed
+        || decision.marks.plan.is_some()
+        || survey.released(&decision.marks.open) > 0;
+    let written = if rewrite {
+        let write = write::Write {
+            ctx,
+            head,
+            news,
+            folding,
+            seen,
+            launch_id,
+        };
+        match write.run(&mut decision).await? {
+            Some(written) => written,
+            None => return Ok(None),
+        }
+    } else {
+        Written {
+            after: survey_again(&survey),
+            run: head.run.clone(),
+            ..Written::default()
+        }
+    };
+    commit(next, news, &survey, decision, &written, given);
+    laws::nothing_flies_alone(next, &written.after.flying)?;
+    Ok(Some(written))
+}
+
+/// The survey of rows that were not rewritten is that of the rows as they are.
+fn survey_again(survey: &Survey) -> Survey {
+    Survey {
+        counts: survey.counts,
+        first_due: survey.first_due,
+        first_look: survey.first_look,
+        flying: survey.flying.clone(),
+        ..Survey::default()
+    }
+}
+
+/// Puts what was decided and written into the head that is to be.
+fn commit(
+    next: &mut Head,
+    news: &News,
+    survey: &Survey,
+    decision: Decision,
+    written: &Written,
+    given: Given<'_>,
+) {
+    next.flights
+        .retain(|plan, _| !news.landings.contains_key(plan));
+    if let Some((plan, rows)) = &written.plan {
+        next.flights.insert(plan.clone(), flight(given.now, *rows));
+        next.launching = Some(plan.clone());
+    }
+    next.run = written.run.clone();
+    next.counts = written.after.counts;
+    next.totals.add(&survey.totals);
+    next.next_due = next_due(given.now, given.limits, &decision.circuits, &written.after);
+    next.circuits = decision.circuits;
+    next.paused = decision.paused;
+    next.outbox.extend(decision.notices);
+}
+
+/// The name of this launch: no other launch, of this bucket or another, has it.
+fn launch_id(head: &Head, woken: &Woken) -> String {
+    let of = format!("{}|{}|{}", woken.id, head.bucket, head.generation);
+    hex::encode(Sha256::digest(of)).chars().take(12).collect()
+}
+
+async fn read_head(ctx: &Ctx, bucket: &Bucket, woken: &Woken) -> Result<Held, LaunchError> {
+    let key = StateKey::Head(bucket).to_string();
+    match ctx.store.get_json::<Head>(&key).await {
+        Ok(Some(Loaded { value: head, etag })) if head.format <= HEAD_FORMAT => Ok(Held {
+            head,
+            etag: Some(etag),
+        }),
+        Ok(Some(Loaded { value: head, .. })) => {
+            let why = format!(
+                "it has format {}, this release knows {HEAD_FORMAT}",
+                head.format
+            );
+            Err(LaunchError::Document { key, why })
+        }
+        Ok(None) => Ok(Held {
+            head: Head::new(bucket.clone(), woken.now),
+            etag: None,
+        }),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// Step 5: replaces the head by `next`. Says whether this launch won.
+pub(crate) async fn swap(
+    ctx: &Ctx,
+    held: &mut Held,
+    mut next: Head,
+    launch_id: &str,
+) -> Result<bool, LaunchError> {
+    next.generation = held.head.generation + 1;
+    next.writer = launch_id.to_owned();
+    let key = StateKey::Head(&next.bucket).to_string();
+    let swapped = ctx.store.swap_json(&key, &next, held.etag.as_deref()).await;
+    let etag = match swapped {
+        Ok(Swapped::Won { etag }) => etag,
+        Ok(Swapped::Lost) | Err(_) => match won_after_all(ctx, &key, &next).await? {
+            Some(etag) => etag,
+            None => match swapped {
+                Err(problem) => return Err(problem.into()),
+                Ok(_) => return Ok(false),
+            },
+        },
+    };
+    *held = Held {
+        head: next,
+        etag: Some(etag),
+    };
+    Ok(true)
+}
+
+/// Whether the head is what we wanted to write: then we won, and only the answer was lost.
+async fn won_after_all(ctx: &Ctx, key: &str, next: &Head) -> Result<Option<String>, LaunchError> {
+    let found = ctx.store.get_json::<Head>(key).await?;
+    Ok(found
+        .filter(|loaded| loaded.value == *next)
+        .map(|loaded| loaded.etag))
+}

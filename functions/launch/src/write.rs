@@ -1,0 +1,161 @@
+//! The second fold: the same rows as the survey saw, now written as the next ledger run, with what
+//! was decided; the rows that go up are written into the manifest beside it.
+
+use bytes::Bytes;
+use resilver_aws::{LineWriter, Written as Put};
+use resilver_heal::fold::Folding;
+use resilver_heal::launch::Decision;
+use resilver_heal::ledger::{Head, RunRef};
+use resilver_heal::manifest;
+use resilver_heal::plan::{Plan, PlanId};
+use resilver_heal::run::ObjectVersion;
+use resilver_heal::state::StateKey;
+use resilver_heal::survey::Survey;
+use resilver_heal::transition::Status;
+
+use crate::news::News;
+use crate::stream::{Groups, is_gone};
+use crate::{Ctx, LaunchError};
+
+/// What was written.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The rows as they stand now.
+    pub(crate) after: Survey,
+    /// The run that holds them; `None` if there are none.
+    pub(crate) run: Option<RunRef>,
+    /// The run that it replaces.
+    pub(crate) replaced: Option<String>,
+    /// The plan and its rows, if any row goes up.
+    pub(crate) plan: Option<(PlanId, u64)>,
+}
+
+/// A second fold.
+pub(crate) struct Write<'a> {
+    pub(crate) ctx: &'a Ctx,
+    pub(crate) head: &'a Head,
+    pub(crate) news: &'a News,
+    pub(crate) folding: Folding<'a>,
+    pub(crate) seen: Vec<(ObjectVersion, Status)>,
+    pub(crate) launch_id: &'a str,
+}
+
+/// The manifest that is being written; there is none until a row goes up.
+struct Manifest {
+    key: String,
+    writer: Option<LineWriter>,
+    rows: u64,
+}
+
+impl Write<'_> {
+    /// Folds and writes. `None` where something that is to be folded is gone.
+    pub(crate) async fn run(self, decision: &mut Decision) -> Result<Option<Written>, LaunchError> {
+        match self.fold(decision).await {
+            Ok(written) => Ok(Some(written)),
+            Err(problem) if is_gone(&problem) => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    async fn fold(mut self, decision: &mut Decision) -> Result<Written, LaunchError> {
+        let bucket = &self.head.bucket;
+        let number = self.head.generation + 1;
+        let key = StateKey::Ledger(bucket, number, self.launch_id).to_string();
+        let mut ledger = LineWriter::new(self.ctx.store.clone(), key.clone());
+        let plan = decision.marks.plan.as_ref().map(|(plan, _)| plan.clone());
+        let manifest = plan
+            .as_ref()
+            .map(|plan| StateKey::Manifest(bucket, plan).to_string());
+        let mut manifest = Manifest {
+            key: manifest.unwrap_or_default(),
+            writer: None,
+            rows: 0,
+        };
+        let seen = std::mem::take(&mut self.seen);
+        let mut groups = Groups::open(self.ctx, self.head, self.news, seen);
+        let mut after = Survey::default();
+        while let Some(group) = groups.next().await? {
+            let Some(entry) = self.folding.fold(group, &mut Vec::new()) else {
+                continue;
+            };
+            let (entry, goes_up) = decision.marks.mark(&self.folding.given, entry);
+            if goes_up {
+                let row = manifest::row(bucket, &entry.id.key, &entry.id.version);
+                manifest.write(self.ctx, row.as_bytes()).await?;
+            }
+            after.see(&self.folding.given, &entry, &|_| 0);
+            ledger.write(entry.line().as_bytes()).await?;
+        }
+        let run = self.finish_run(ledger, key, after.counts.rows()).await?;
+        let plan = self.finish_plan(manifest, plan).await?;
+        let replaced = self.head.run.as_ref().map(|run| run.key.clone());
+        Ok(Written {
+            after,
+            run,
+            replaced,
+            plan,
+        })
+    }
+
+    async fn finish_run(
+        &self,
+        ledger: LineWriter,
+        key: String,
+        rows: u64,
+    ) -> Result<Option<RunRef>, LaunchError> {
+        let finished = ledger.finish().await?;
+        if rows == 0 {
+            self.ctx.store.delete(&[key]).await?;
+            return Ok(None);
+        }
+        Ok(Some(RunRef {
+            key,
+            rows,
+            bytes: finished.bytes,
+            etag: finished.etag,
+        }))
+    }
+
+    /// Writes the plan of the manifest, if a row went up.
+    async fn finish_plan(
+        &self,
+        manifest: Manifest,
+        plan: Option<PlanId>,
+    ) -> Result<Option<(PlanId, u64)>, LaunchError> {
+        let (Some(id), Some(writer)) = (plan, manifest.writer) else {
+            return Ok(None);
+        };
+        let finished = writer.finish().await?;
+        let (bucket, now) = (&self.head.bucket, self.folding.given.now);
+        let settings = &self.ctx.jobs;
+        let plan = Plan::of_manifest(id, bucket, now, manifest.rows, &finished.etag, settings);
+        let key = StateKey::Plan(bucket, &plan.id).to_string();
+        let body = Bytes::from(serde_json::to_vec_pretty(&plan).unwrap_or_default());
+        // The same launch, cut short and woken again, may have written it: with the same rows then.
+        match self
+            .ctx
+            .store
+            .put_new(&key, body.clone(), "application/json")
+            .await?
+        {
+            Put::Written { .. } => {}
+            Put::Exists => {
+                self.ctx.store.put(&key, body, "application/json").await?;
+            }
+        }
+        Ok(Some((plan.id, manifest.rows)))
+    }
+}
+
+impl Manifest {
+    async fn write(&mut self, ctx: &Ctx, row: &[u8]) -> Result<(), LaunchError> {
+        if self.writer.is_none() {
+            self.writer = Some(LineWriter::new(ctx.store.clone(), self.key.clone()));
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.write(row).await?;
+        }
+        self.rows += 1;
+        Ok(())
+    }
+}

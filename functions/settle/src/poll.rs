@@ -1,0 +1,44 @@
+//! The jobs of ours that may have ended: those that the ledgers' heads call in flight.
+
+use resilver_heal::key::{Bucket, JobId};
+use resilver_heal::ledger::Head;
+use resilver_heal::plan::PlanId;
+use resilver_heal::state::{StateKey, StatePrefix, bucket_of};
+use resilver_heal::time::Timestamp;
+
+use crate::{Ctx, SettleError};
+
+/// A job that a head names.
+#[derive(Debug, Clone)]
+pub(crate) struct Flying {
+    pub(crate) bucket: Bucket,
+    pub(crate) plan: PlanId,
+    pub(crate) job: JobId,
+    /// When it was planned.
+    pub(crate) at: Timestamp,
+}
+
+pub(crate) async fn flights(ctx: &Ctx) -> Result<Vec<Flying>, SettleError> {
+    let mut flights = Vec::new();
+    let ledgers = StatePrefix::AllLedgers.to_string();
+    for prefix in ctx.store.list_prefixes(&ledgers).await? {
+        let Some(bucket) = bucket_of(&prefix) else {
+            continue;
+        };
+        let key = StateKey::Head(&bucket).to_string();
+        let Some(head) = ctx.store.get_json::<Head>(&key).await? else {
+            continue;
+        };
+        for (plan, flight) in head.value.flights {
+            if let Some(job) = flight.job {
+                flights.push(Flying {
+                    bucket: bucket.clone(),
+                    plan,
+                    job,
+                    at: flight.at,
+                });
+            }
+        }
+    }
+    Ok(flights)
+}
