@@ -1,0 +1,148 @@
+//! An AWS that replicates, on a laptop: S3 with live replication that really fails, S3 Batch
+//! Operations that really run and report, a queue, an event bus and schedules.
+//!
+//! Two halves that never mix. [`world`] decides what AWS does: pure, seeded, told the time. [`wire`]
+//! speaks the protocols of the services and decides nothing. [`Emulator`] holds the two together: a
+//! library first (`Emulator::new`, `.step`, `.http_client()`), a server second (`.serve()`).
+//!
+//! What it does is what AWS documents, quirks included; what it does not do answers
+//! `NotImplemented`, loudly. It knows nothing of Resilver: it has to be able to disagree with it.
+
+pub mod wire;
+pub mod world;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use wire::client::InProcess;
+use wire::outbox::{Outbox, Posted, Reply};
+use wire::router::Router;
+use wire::server::Server;
+use world::{Config, Millis, World};
+
+/// One emulated account, shared by everything that speaks to it. Clones are the same account.
+#[derive(Clone)]
+pub struct Emulator {
+    shared: Arc<Shared>,
+}
+
+/// What the wire needs of an emulator.
+pub(crate) struct Shared {
+    world: Arc<Mutex<World>>,
+    pub(crate) router: Router,
+    outbox: Mutex<Outbox>,
+}
+
+impl Shared {
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn outbox<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R {
+        act(&mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Emulator {
+    /// The endpoint that SDKs in the same process are configured with, beside [`Self::http_client`].
+    pub const ENDPOINT: &str = "http://aws.resilver.test";
+
+    /// An account with nothing in it.
+    pub fn new(config: Config) -> Self {
+        let world = Arc::new(Mutex::new(World::new(config)));
+        let router = Router::new(Arc::clone(&world));
+        Self {
+            shared: Arc::new(Shared {
+                world,
+                router,
+                outbox: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Looks at the world, or changes it behind the services' backs. Must not call back into the
+    /// emulator: the world is locked.
+    pub fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        self.shared.with(act)
+    }
+
+    /// The world's time.
+    pub fn now(&self) -> Millis {
+        self.with(|world| world.now())
+    }
+
+    /// When the next thing happens by itself, if anything does.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.with(|world| world.next_due())
+    }
+
+    /// Jumps to the next thing that happens by itself and lets it happen. False when nothing is to
+    /// happen any more.
+    pub fn step(&self) -> bool {
+        self.with(|world| {
+            let due = world.next_due();
+            if let Some(due) = due {
+                world.advance_to(due);
+            }
+            due.is_some()
+        })
+    }
+
+    /// Moves the clock on by `ms` milliseconds, everything that is due happening at its own time.
+    pub fn advance(&self, ms: Millis) {
+        self.with(|world| world.advance_to(world.now().saturating_add(ms)));
+    }
+
+    /// The HTTP client for an SDK in this process. Requests to [`Self::ENDPOINT`], to AWS's own hosts
+    /// and to loopback addresses are answered by the emulator, all others go to the outbox.
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(InProcess::new(Arc::clone(&self.shared)))
+    }
+
+    /// Listens for clients at `addr`; the world's clock stands still until it is moved.
+    ///
+    /// # Errors
+    /// Those of binding the address.
+    pub async fn serve(&self, addr: SocketAddr) -> io::Result<Server> {
+        Server::bind(Arc::clone(&self.shared), addr, None).await
+    }
+
+    /// Listens for clients at `addr`, the world's clock running `speed` times as fast as the wall's.
+    ///
+    /// # Errors
+    /// Those of binding the address.
+    pub async fn serve_running(&self, addr: SocketAddr, speed: u32) -> io::Result<Server> {
+        Server::bind(Arc::clone(&self.shared), addr, Some(speed)).await
+    }
+
+    /// Everything that was posted to hosts that are not AWS, in order.
+    pub fn outbox(&self) -> Vec<Posted> {
+        self.shared.outbox(|outbox| outbox.posted.clone())
+    }
+
+    /// Answers the next `times` posts to addresses that begin with `prefix` with `status`.
+    pub fn answer_webhooks(&self, prefix: &str, status: u16, times: u32) {
+        let prefix = prefix.to_owned();
+        self.script(Reply {
+            prefix,
+            status,
+            body: String::new(),
+            retry_after: None,
+            times,
+        });
+    }
+
+    /// Adds an answer to the script of the outbox. Earlier ones come first.
+    pub fn script(&self, reply: Reply) {
+        self.shared.outbox(|outbox| outbox.script.push(reply));
+    }
+}
+
+impl std::fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Emulator").finish_non_exhaustive()
+    }
+}

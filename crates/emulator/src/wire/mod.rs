@@ -1,0 +1,20 @@
+//! The protocols of the emulated services: parse, call the world, print. No decision is made here but
+//! which service a request is for.
+//!
+//! [`router`] tells the services apart; [`client`] brings requests from an SDK in the same process,
+//! [`server`] from a socket. Both hand the router whole bodies and get whole answers: nothing streams.
+
+pub mod client;
+pub mod control;
+pub mod events;
+mod host;
+mod json;
+mod message;
+mod open;
+mod operation;
+pub mod outbox;
+pub(crate) mod router;
+pub mod s3;
+pub mod server;
+mod signature;
+pub mod sqs;

@@ -1,0 +1,235 @@
+//! What a request asks of which service, told from its method, path, query and headers: enough for
+//! faults to name it. The services parse it again for themselves.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use percent_encoding::percent_decode_str;
+
+use super::host;
+use crate::world::fault::Service;
+
+/// A request, named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) service: Service,
+    /// `PutObject`, `CreateJob`, `SendMessage`, …; empty if it is none that is known.
+    pub(super) operation: String,
+    /// The bucket of an S3 request.
+    pub(super) bucket: Option<String>,
+    /// The decoded path; for S3 with the bucket, wherever that was named.
+    pub(super) path: String,
+}
+
+/// The sub-resources of a bucket, as the query and as the operations name them.
+const SUBRESOURCES: [(&str, &str); 14] = [
+    ("accelerate", "BucketAccelerateConfiguration"),
+    ("acl", "BucketAcl"),
+    ("cors", "BucketCors"),
+    ("encryption", "BucketEncryption"),
+    ("lifecycle", "BucketLifecycleConfiguration"),
+    ("location", "BucketLocation"),
+    ("notification", "BucketNotificationConfiguration"),
+    ("object-lock", "ObjectLockConfiguration"),
+    ("ownershipControls", "BucketOwnershipControls"),
+    ("policy", "BucketPolicy"),
+    ("publicAccessBlock", "PublicAccessBlock"),
+    ("replication", "BucketReplication"),
+    ("tagging", "BucketTagging"),
+    ("versioning", "BucketVersioning"),
+];
+
+/// Names a request.
+pub(super) fn name(request: &Request<Bytes>) -> Asked {
+    let path = percent_decode_str(request.uri().path())
+        .decode_utf8_lossy()
+        .into_owned();
+    let target = header(request.headers(), "x-amz-target").unwrap_or_default();
+    if let Some((service, operation)) = target.split_once('.') {
+        let known = match service {
+            "AmazonSQS" => Some(Service::Sqs),
+            "AWSEvents" => Some(Service::Events),
+            _ => None,
+        };
+        if let Some(service) = known {
+            return Asked {
+                service,
+                operation: operation.to_owned(),
+                bucket: None,
+                path,
+            };
+        }
+    }
+    let query = Query(request.uri().query().unwrap_or_default());
+    if path.starts_with("/v20180820/") {
+        let operation = control(request.method(), &path).to_owned();
+        return Asked {
+            service: Service::Control,
+            operation,
+            bucket: None,
+            path,
+        };
+    }
+    let host = header(request.headers(), "host").unwrap_or_default();
+    let path = match host::bucket_of(host) {
+        Some(bucket) => format!("/{bucket}{path}"),
+        None => path,
+    };
+    let rest = path.strip_prefix('/').unwrap_or(&path);
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let operation = match (bucket, key) {
+        ("", _) => "ListBuckets".to_owned(),
+        (_, "") => of_bucket(request.method(), &query),
+        _ => of_object(request.method(), &query, request.headers()).to_owned(),
+    };
+    let bucket = Some(bucket.to_owned()).filter(|bucket| !bucket.is_empty());
+    Asked {
+        service: Service::S3,
+        operation,
+        bucket,
+        path,
+    }
+}
+
+/// A header as text.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+struct Query<'a>(&'a str);
+
+impl Query<'_> {
+    fn has(&self, wanted: &str) -> bool {
+        self.0
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some(wanted))
+    }
+}
+
+fn of_object(method: &Method, query: &Query<'_>, headers: &HeaderMap) -> &'static str {
+    let copies = headers.contains_key("x-amz-copy-source");
+    match *method {
+        Method::PUT if query.has("tagging") => "PutObjectTagging",
+        Method::PUT if query.has("acl") => "PutObjectAcl",
+        Method::PUT if query.has("uploadId") && copies => "UploadPartCopy",
+        Method::PUT if query.has("uploadId") => "UploadPart",
+        Method::PUT if copies => "CopyObject",
+        Method::PUT => "PutObject",
+        Method::GET if query.has("tagging") => "GetObjectTagging",
+        Method::GET if query.has("acl") => "GetObjectAcl",
+        Method::GET if query.has("attributes") => "GetObjectAttributes",
+        Method::GET if query.has("uploadId") => "ListParts",
+        Method::GET => "GetObject",
+        Method::HEAD => "HeadObject",
+        Method::DELETE if query.has("tagging") => "DeleteObjectTagging",
+        Method::DELETE if query.has("uploadId") => "AbortMultipartUpload",
+        Method::DELETE => "DeleteObject",
+        Method::POST if query.has("uploads") => "CreateMultipartUpload",
+        Method::POST if query.has("uploadId") => "CompleteMultipartUpload",
+        Method::POST if query.has("restore") => "RestoreObject",
+        _ => "",
+    }
+}
+
+fn of_bucket(method: &Method, query: &Query<'_>) -> String {
+    let whole = match *method {
+        Method::GET if query.has("versions") => "ListObjectVersions",
+        Method::GET if query.has("uploads") => "ListMultipartUploads",
+        Method::GET if query.has("list-type") => "ListObjectsV2",
+        Method::POST if query.has("delete") => "DeleteObjects",
+        Method::HEAD => "HeadBucket",
+        _ => "",
+    };
+    if !whole.is_empty() {
+        return whole.to_owned();
+    }
+    let (verb, otherwise) = match *method {
+        Method::GET => ("Get", "ListObjects"),
+        Method::PUT => ("Put", "CreateBucket"),
+        Method::DELETE => ("Delete", "DeleteBucket"),
+        _ => return String::new(),
+    };
+    match SUBRESOURCES.iter().find(|(marker, _)| query.has(marker)) {
+        Some((_, resource)) => format!("{verb}{resource}"),
+        None => otherwise.to_owned(),
+    }
+}
+
+fn control(method: &Method, path: &str) -> &'static str {
+    let rest = path.trim_start_matches("/v20180820/jobs").trim_matches('/');
+    let last = rest.rsplit('/').next().unwrap_or_default();
+    match (method, rest.is_empty(), last) {
+        (&Method::POST, true, _) => "CreateJob",
+        (&Method::GET, true, _) => "ListJobs",
+        (&Method::POST, _, "status") => "UpdateJobStatus",
+        (&Method::POST, _, "priority") => "UpdateJobPriority",
+        (&Method::PUT, _, "tagging") => "PutJobTagging",
+        (&Method::GET, _, "tagging") => "GetJobTagging",
+        (&Method::DELETE, _, "tagging") => "DeleteJobTagging",
+        (&Method::GET, ..) => "DescribeJob",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn requests_have_names() {
+        for (method, uri, target, expected, path) in [
+            ("PUT", "/b/a%20b", "", "PutObject", "/b/a b"),
+            ("PUT", "/b?replication", "", "PutBucketReplication", "/b"),
+            ("PUT", "/b/", "", "CreateBucket", "/b/"),
+            ("GET", "/b?list-type=2&prefix=x", "", "ListObjectsV2", "/b"),
+            ("GET", "/b?location", "", "GetBucketLocation", "/b"),
+            ("GET", "/", "", "ListBuckets", "/"),
+            ("POST", "/b?delete", "", "DeleteObjects", "/b"),
+            (
+                "POST",
+                "/b/k?uploadId=1",
+                "",
+                "CompleteMultipartUpload",
+                "/b/k",
+            ),
+            ("GET", "http://b.localhost/k", "", "GetObject", "/b/k"),
+            (
+                "POST",
+                "/v20180820/jobs",
+                "",
+                "CreateJob",
+                "/v20180820/jobs",
+            ),
+            (
+                "GET",
+                "/v20180820/jobs/1",
+                "",
+                "DescribeJob",
+                "/v20180820/jobs/1",
+            ),
+            (
+                "POST",
+                "/v20180820/jobs/1/status",
+                "",
+                "UpdateJobStatus",
+                "/v20180820/jobs/1/status",
+            ),
+            ("POST", "/", "AmazonSQS.SendMessage", "SendMessage", "/"),
+            ("POST", "/", "AWSEvents.PutEvents", "PutEvents", "/"),
+        ] {
+            let uri: http::Uri = uri.parse().unwrap();
+            let request = Request::builder()
+                .method(method)
+                .header("host", uri.host().unwrap_or("127.0.0.1:1"))
+                .header("x-amz-target", target)
+                .uri(uri)
+                .body(Bytes::new())
+                .unwrap();
+            let asked = name(&request);
+            assert_eq!(
+                (asked.operation.as_str(), asked.path.as_str()),
+                (expected, path)
+            );
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Operations on buckets and their sub-resources.
+
+use s3s::{S3Request, S3Response, S3Result, dto};
+
+use super::fields::{self, timestamp};
+use super::{notification, plain, replication};
+use crate::world::bucket::Versioning;
+use crate::world::object::Tags;
+use crate::world::ops::encryption::key_arn;
+use crate::world::ops::{self, bucket as buckets};
+use crate::world::{Refusal, World};
+
+/// The Region that answers `GetBucketLocation` with nothing.
+const FIRST_REGION: &str = "us-east-1";
+
+pub(super) fn list(
+    world: &mut World,
+    request: S3Request<dto::ListBucketsInput>,
+) -> S3Result<S3Response<dto::ListBucketsOutput>> {
+    let prefix = request.input.prefix.unwrap_or_default();
+    let account = world.config.account.clone();
+    let mine = world
+        .buckets
+        .values()
+        .filter(|bucket| bucket.owner == account);
+    let buckets = mine
+        .filter(|bucket| bucket.name.starts_with(&prefix))
+        .map(|bucket| dto::Bucket {
+            bucket_region: Some(bucket.region.clone()),
+            creation_date: timestamp(bucket.created),
+            name: Some(bucket.name.clone()),
+        })
+        .collect();
+    plain(dto::ListBucketsOutput {
+        buckets: Some(buckets),
+        owner: Some(owner(&account)),
+        ..Default::default()
+    })
+}
+
+/// The owner of objects and buckets, as listings name it.
+pub(super) fn owner(account: &str) -> dto::Owner {
+    dto::Owner {
+        display_name: None,
+        id: Some(account.to_owned()),
+    }
+}
+
+pub(super) fn create(
+    world: &mut World,
+    request: S3Request<dto::CreateBucketInput>,
+) -> S3Result<S3Response<dto::CreateBucketOutput>> {
+    let input = request.input;
+    let asked = input
+        .create_bucket_configuration
+        .and_then(|it| it.location_constraint);
+    let region = asked.map_or_else(
+        || world.config.region.clone(),
+        |region| region.as_str().to_owned(),
+    );
+    let account = world.config.account.clone();
+    buckets::create(world, &input.bucket, &account, &region)?;
+    plain(dto::CreateBucketOutput {
+        location: Some(format!("/{}", input.bucket)),
+    })
+}
+
+pub(super) fn head(
+    world: &mut World,
+    request: S3Request<dto::HeadBucketInput>,
+) -> S3Result<S3Response<dto::HeadBucketOutput>> {
+    let region = ops::bucket(world, &request.input.bucket)?.region.clone();
+    plain(dto::HeadBucketOutput {
+        bucket_region: Some(region),
+        ..Default::default()
+    })
+}
+
+pub(super) fn delete(
+    world: &mut World,
+    request: S3Request<dto::DeleteBucketInput>,
+) -> S3Result<S3Response<dto::DeleteBucketOutput>> {
+    buckets::delete(world, &request.input.bucket)?;
+    plain(dto::DeleteBucketOutput::default())
+}
+
+pub(super) fn location(
+    world: &mut World,
+    request: S3Request<dto::GetBucketLocationInput>,
+) -> S3Result<S3Response<dto::GetBucketLocationOutput>> {
+    let region = ops::bucket(world, &request.input.bucket)?.region.clone();
+    plain(dto::GetBucketLocationOutput {
+        location_constraint: (region != FIRST_REGION).then(|| region.into()),
+    })
+}
+
+pub(super) fn get_versioning(
+    world: &mut World,
+    request: S3Request<dto::GetBucketVersioningInput>,
+) -> S3Result<S3Response<dto::GetBucketVersioningOutput>> {
+    let status = match ops::bucket(world, &request.input.bucket)?.versioning {
+        Versioning::Unversioned => None,
+        Versioning::Enabled => Some(dto::BucketVersioningStatus::ENABLED),
+        Versioning::Suspended => Some(dto::BucketVersioningStatus::SUSPENDED),
+    };
+    plain(dto::GetBucketVersioningOutput {
+        status: status.map(dto::BucketVersioningStatus::from_static),
+        mfa_delete: None,
+    })
+}
+
+pub(super) fn put_versioning(
+    world: &mut World,
+    request: S3Request<dto::PutBucketVersioningInput>,
+) -> S3Result<S3Response<dto::PutBucketVersioningOutput>> {
+    let input = request.input;
+    let status = input.versioning_configuration.status;
+    let versioning = match status.as_ref().map(|status| status.as_str()) {
+        Some("Enabled") => Versioning::Enabled,
+        Some("Suspended") => Versioning::Suspended,
+        _ => {
+            return Err(Refusal::new(400, "MalformedXML", "Status is Enabled or Suspended").into());
+        }
+    };
+    buckets::put_versioning(world, &input.bucket, versioning)?;
+    plain(dto::PutBucketVersioningOutput::default())
+}
+
+pub(super) fn get_policy(
+    world: &mut World,
+    request: S3Request<dto::GetBucketPolicyInput>,
+) -> S3Result<S3Response<dto::GetBucketPolicyOutput>> {
+    let policy = ops::bucket(world, &request.input.bucket)?.policy.clone();
+    let policy = policy.ok_or_else(|| {
+        Refusal::new(
+            404,
+            "NoSuchBucketPolicy",
+            "The bucket policy does not exist",
+        )
+    })?;
+    plain(dto::GetBucketPolicyOutput {
+        policy: Some(policy),
+    })
+}
+
+pub(super) fn put_policy(
+    world: &mut World,
+    request: S3Request<dto::PutBucketPolicyInput>,
+) -> S3Result<S3Response<dto::PutBucketPolicyOutput>> {
+    buckets::put_policy(world, &request.input.bucket, Some(request.input.policy))?;
+    plain(dto::PutBucketPolicyOutput::default())
+}
+
+pub(super) fn delete_policy(
+    world: &mut World,
+    request: S3Request<dto::DeleteBucketPolicyInput>,
+) -> S3Result<S3Response<dto::DeleteBucketPolicyOutput>> {
+    buckets::put_policy(world, &request.input.bucket, None)?;
+    plain(dto::DeleteBucketPolicyOutput::default())
+}
+
+pub(super) fn get_tags(
+    world: &mut World,
+    request: S3Request<dto::GetBucketTaggingInput>,
+) -> S3Result<S3Response<dto::GetBucketTaggingOutput>> {
+    let tags = &ops::bucket(world, &request.input.bucket)?.tags;
+    if tags.is_empty() {
+        return Err(Refusal::new(404, "NoSuchTagSet", "The TagSet does not exist").into());
+    }
+    plain(dto::GetBucketTaggingOutput {
+        tag_set: fields::tag_set(tags),
+    })
+}
+
+pub(super) fn put_tags(
+    world: &mut World,
+    request: S3Request<dto::PutBucketTaggingInput>,
+) -> S3Result<S3Response<dto::PutBucketTaggingOutput>> {
+    let input = request.input;
+    buckets::put_tags(
+        world,
+        &input.bucket,
+        fields::tags_of_set(input.tagging.tag_set)?,
+    )?;
+    plain(dto::PutBucketTaggingOutput::default())
+}
+
+pub(super) fn delete_tags(
+    world: &mut World,
+    request: S3Request<dto::DeleteBucketTaggingInput>,
+) -> S3Result<S3Response<dto::DeleteBucketTaggingOutput>> {
+    buckets::put_tags(world, &request.input.bucket, Tags::new())?;
+    plain(dto::DeleteBucketTaggingOutput::default())
+}
+
+pub(super) fn get_encryption(
+    world: &mut World,
+    request: S3Request<dto::GetBucketEncryptionInput>,
+) -> S3Result<S3Response<dto::GetBucketEncryptionOutput>> {
+    let key = ops::bucket(world, &request.input.bucket)?
+        .default_kms_key
+        .clone();
+    let algorithm = if key.is_some() { "aws:kms" } else { "AES256" };
+    let rule = dto::ServerSideEncryptionRule {
+        apply_server_side_encryption_by_default: Some(dto::ServerSideEncryptionByDefault {
+            kms_master_key_id: key,
+            sse_algorithm: dto::ServerSideEncryption::from_static(algorithm),
+        }),
+        bucket_key_enabled: Some(false),
+    };
+    plain(dto::GetBucketEncryptionOutput {
+        server_side_encryption_configuration: Some(dto::ServerSideEncryptionConfiguration {
+            rules: vec![rule],
+        }),
+    })
+}
+
+pub(super) fn put_encryption(
+    world: &mut World,
+    request: S3Request<dto::PutBucketEncryptionInput>,
+) -> S3Result<S3Response<dto::PutBucketEncryptionOutput>> {
+    let input = request.input;
+    let rules = input.server_side_encryption_configuration.rules;
+    let default = rules
+        .into_iter()
+        .find_map(|it| it.apply_server_side_encryption_by_default);
+    let key = match default {
+        Some(default) if default.sse_algorithm.as_str() == "AES256" => None,
+        Some(default) => Some(key_arn(world, default.kms_master_key_id.as_deref())),
+        None => return Err(Refusal::new(400, "MalformedXML", "A rule names an algorithm").into()),
+    };
+    buckets::put_encryption(world, &input.bucket, key)?;
+    plain(dto::PutBucketEncryptionOutput::default())
+}
+
+pub(super) fn delete_encryption(
+    world: &mut World,
+    request: S3Request<dto::DeleteBucketEncryptionInput>,
+) -> S3Result<S3Response<dto::DeleteBucketEncryptionOutput>> {
+    buckets::put_encryption(world, &request.input.bucket, None)?;
+    plain(dto::DeleteBucketEncryptionOutput::default())
+}
+
+pub(super) fn get_replication(
+    world: &mut World,
+    request: S3Request<dto::GetBucketReplicationInput>,
+) -> S3Result<S3Response<dto::GetBucketReplicationOutput>> {
+    let config = ops::bucket(world, &request.input.bucket)?
+        .replication
+        .as_ref();
+    let config = config.ok_or_else(|| {
+        let message = "The replication configuration was not found";
+        Refusal::new(404, "ReplicationConfigurationNotFoundError", message)
+    })?;
+    plain(dto::GetBucketReplicationOutput {
+        replication_configuration: Some(replication::to_dto(config)),
+    })
+}
+
+pub(super) fn put_replication(
+    world: &mut World,
+    request: S3Request<dto::PutBucketReplicationInput>,
+) -> S3Result<S3Response<dto::PutBucketReplicationOutput>> {
+    let input = request.input;
+    let config = replication::from_dto(input.replication_configuration)?;
+    buckets::put_replication(world, &input.bucket, Some(config))?;
+    plain(dto::PutBucketReplicationOutput::default())
+}
+
+pub(super) fn delete_replication(
+    world: &mut World,
+    request: S3Request<dto::DeleteBucketReplicationInput>,
+) -> S3Result<S3Response<dto::DeleteBucketReplicationOutput>> {
+    buckets::put_replication(world, &request.input.bucket, None)?;
+    plain(dto::DeleteBucketReplicationOutput::default())
+}
+
+pub(super) fn get_notification(
+    world: &mut World,
+    request: S3Request<dto::GetBucketNotificationConfigurationInput>,
+) -> S3Result<S3Response<dto::GetBucketNotificationConfigurationOutput>> {
+    let bucket = ops::bucket(world, &request.input.bucket)?;
+    let config = notification::to_dto(&bucket.notification);
+    plain(dto::GetBucketNotificationConfigurationOutput {
+        event_bridge_configuration: config.event_bridge_configuration,
+        lambda_function_configurations: config.lambda_function_configurations,
+        queue_configurations: config.queue_configurations,
+        topic_configurations: config.topic_configurations,
+    })
+}
+
+pub(super) fn put_notification(
+    world: &mut World,
+    request: S3Request<dto::PutBucketNotificationConfigurationInput>,
+) -> S3Result<S3Response<dto::PutBucketNotificationConfigurationOutput>> {
+    let input = request.input;
+    let config = notification::from_dto(input.notification_configuration);
+    let skip = input.skip_destination_validation == Some(true);
+    buckets::put_notification(world, &input.bucket, config, skip)?;
+    plain(dto::PutBucketNotificationConfigurationOutput::default())
+}

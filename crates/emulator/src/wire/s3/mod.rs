@@ -1,0 +1,168 @@
+//! S3 on the wire: the `s3s` crate parses requests and prints answers, and each operation calls the
+//! world once, under its lock.
+//!
+//! An operation that is not in the table below answers `NotImplemented`.
+
+mod buckets;
+mod checksum;
+mod fields;
+mod lists;
+mod notification;
+mod objects;
+mod reads;
+mod replication;
+mod tags;
+mod uploads;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use futures::StreamExt;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, dto};
+
+use super::host::Hosts;
+use crate::world::{Refusal, World};
+
+/// The S3 service over this world. With credentials, every request must be signed with them.
+pub(super) fn service(
+    world: Arc<Mutex<World>>,
+    credentials: Option<(String, String)>,
+) -> S3Service {
+    let mut builder = S3ServiceBuilder::new(Wire { world });
+    builder.set_host(Hosts);
+    if let Some((key, secret)) = credentials {
+        builder.set_auth(SimpleAuth::from_single(key, secret));
+    }
+    builder.build()
+}
+
+/// The one implementor of `s3s::S3`.
+struct Wire {
+    world: Arc<Mutex<World>>,
+}
+
+impl Wire {
+    /// One operation, under the world's lock.
+    fn answer<I, O>(
+        &self,
+        request: S3Request<I>,
+        act: impl FnOnce(&mut World, S3Request<I>) -> S3Result<S3Response<O>>,
+    ) -> S3Result<S3Response<O>> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut world, request)
+    }
+}
+
+/// Writes the trait from a table: operation, input, output, and the function that answers.
+macro_rules! speak {
+    ($($operation:ident($input:ident) -> $output:ident = $act:path;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Wire {
+            $(
+                async fn $operation(
+                    &self,
+                    request: S3Request<dto::$input>,
+                ) -> S3Result<S3Response<dto::$output>> {
+                    self.answer(request, $act)
+                }
+            )*
+
+            async fn put_object(
+                &self,
+                mut request: S3Request<dto::PutObjectInput>,
+            ) -> S3Result<S3Response<dto::PutObjectOutput>> {
+                let body = collect(request.input.body.take()).await?;
+                self.answer(request, |world, request| objects::put(world, request, body))
+            }
+
+            async fn upload_part(
+                &self,
+                mut request: S3Request<dto::UploadPartInput>,
+            ) -> S3Result<S3Response<dto::UploadPartOutput>> {
+                let body = collect(request.input.body.take()).await?;
+                self.answer(request, |world, request| uploads::part(world, request, body))
+            }
+        }
+    };
+}
+
+speak! {
+    list_buckets(ListBucketsInput) -> ListBucketsOutput = buckets::list;
+    create_bucket(CreateBucketInput) -> CreateBucketOutput = buckets::create;
+    head_bucket(HeadBucketInput) -> HeadBucketOutput = buckets::head;
+    delete_bucket(DeleteBucketInput) -> DeleteBucketOutput = buckets::delete;
+    get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput = buckets::location;
+    get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = buckets::get_versioning;
+    put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput = buckets::put_versioning;
+    get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput = buckets::get_policy;
+    put_bucket_policy(PutBucketPolicyInput) -> PutBucketPolicyOutput = buckets::put_policy;
+    delete_bucket_policy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput = buckets::delete_policy;
+    get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput = buckets::get_tags;
+    put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput = buckets::put_tags;
+    delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput = buckets::delete_tags;
+    get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput = buckets::get_encryption;
+    put_bucket_encryption(PutBucketEncryptionInput) -> PutBucketEncryptionOutput = buckets::put_encryption;
+    delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput = buckets::delete_encryption;
+    get_bucket_replication(GetBucketReplicationInput) -> GetBucketReplicationOutput = buckets::get_replication;
+    put_bucket_replication(PutBucketReplicationInput) -> PutBucketReplicationOutput = buckets::put_replication;
+    delete_bucket_replication(DeleteBucketReplicationInput) -> DeleteBucketReplicationOutput = buckets::delete_replication;
+    get_bucket_notification_configuration(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput = buckets::get_notification;
+    put_bucket_notification_configuration(PutBucketNotificationConfigurationInput) -> PutBucketNotificationConfigurationOutput = buckets::put_notification;
+    get_object(GetObjectInput) -> GetObjectOutput = reads::get;
+    head_object(HeadObjectInput) -> HeadObjectOutput = reads::head;
+    delete_object(DeleteObjectInput) -> DeleteObjectOutput = objects::delete;
+    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = objects::delete_many;
+    copy_object(CopyObjectInput) -> CopyObjectOutput = objects::copy;
+    get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput = tags::get;
+    put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput = tags::put;
+    delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput = tags::delete;
+    list_objects(ListObjectsInput) -> ListObjectsOutput = lists::objects;
+    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output = lists::objects_v2;
+    list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput = lists::versions;
+    create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput = uploads::create;
+    upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = uploads::part_copy;
+    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput = uploads::complete;
+    abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput = uploads::abort;
+    list_parts(ListPartsInput) -> ListPartsOutput = uploads::list_parts;
+    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = uploads::list;
+}
+
+/// The whole body, in a buffer of its own size: what is stored must not hold on to the request.
+async fn collect(body: Option<dto::StreamingBlob>) -> S3Result<Bytes> {
+    let mut bytes = Vec::new();
+    if let Some(mut body) = body {
+        while let Some(piece) = body.next().await {
+            // A body that is not what was signed or announced fails here.
+            let piece = piece.map_err(|source| {
+                S3Error::with_message(S3ErrorCode::IncompleteBody, source.to_string())
+            })?;
+            bytes.extend_from_slice(&piece);
+        }
+    }
+    bytes.shrink_to_fit();
+    Ok(bytes.into())
+}
+
+impl From<Refusal> for S3Error {
+    fn from(refusal: Refusal) -> Self {
+        let code =
+            S3ErrorCode::from_bytes(refusal.code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
+        let mut error = Self::with_message(code, refusal.message);
+        if let Ok(status) = StatusCode::from_u16(refusal.status) {
+            error.set_status_code(status);
+        }
+        error
+    }
+}
+
+/// An answer with headers beside those that the output implies.
+fn with_headers<O>(output: O, headers: HeaderMap) -> S3Result<S3Response<O>> {
+    Ok(S3Response::with_headers(output, headers))
+}
+
+fn plain<O>(output: O) -> S3Result<S3Response<O>> {
+    Ok(S3Response::new(output))
+}

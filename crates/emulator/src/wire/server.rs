@@ -1,0 +1,183 @@
+//! The emulator on a socket: HTTP/1.1, whole bodies, one port for all services. Requests may come in
+//! absolute form, so that a client can use it as its proxy.
+//!
+//! TLS is not spoken; the listener is as open as the address it is given.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::message::refused;
+use crate::Shared;
+use crate::world::Refusal;
+use crate::world::fault::Service;
+
+/// The largest body that is taken: 5 GiB, as one PUT of S3.
+const BODY_BYTES_MAX: usize = 5 << 30;
+/// How long connections may go on after [`Server::stop`].
+const STOP_MAX: Duration = Duration::from_secs(1);
+/// How often the world's clock is moved.
+const TICK: Duration = Duration::from_millis(20);
+
+/// A listening emulator. Dropping it stops it at once.
+#[derive(Debug)]
+pub struct Server {
+    addr: SocketAddr,
+    stop: watch::Sender<bool>,
+    listening: Option<JoinHandle<()>>,
+    clock: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens at `addr` (port 0 picks one). With a speed, the world's clock runs that many times as
+    /// fast as the wall's; without one it stands still until it is moved.
+    pub(crate) async fn bind(
+        shared: Arc<Shared>,
+        addr: SocketAddr,
+        speed: Option<u32>,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let clock = speed.map(|speed| tokio::spawn(run_clock(Arc::clone(&shared), speed)));
+        let listening = Some(tokio::spawn(accept(shared, listener, stopped)));
+        Ok(Self {
+            addr,
+            stop,
+            listening,
+            clock,
+        })
+    }
+
+    /// Where it listens, with the port that was picked.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The address as an endpoint: `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Takes no more requests, lets the running ones end, and returns when they have: within a second.
+    pub async fn stop(mut self) {
+        // Nobody listens any more if the task has ended.
+        let _ = self.stop.send(true);
+        if let Some(listening) = self.listening.take() {
+            // It only fails if it was aborted.
+            let _ = listening.await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for task in [self.listening.take(), self.clock.take()]
+            .into_iter()
+            .flatten()
+        {
+            task.abort();
+        }
+    }
+}
+
+async fn run_clock(shared: Arc<Shared>, speed: u32) {
+    let (began, from) = (Instant::now(), shared.with(|world| world.now()));
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let passed = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = from.saturating_add(passed.saturating_mul(u64::from(speed)));
+        shared.with(|world| world.advance_to(now));
+    }
+}
+
+async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(Arc::clone(&shared), stream, stopped.clone()));
+                }
+                // Out of descriptors, usually: give the others time to end.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(TICK).await;
+                }
+            },
+        }
+    }
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_MAX, ended).await.is_err() {
+        tracing::debug!("connections were cut off");
+    }
+}
+
+async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
+    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection broke");
+                }
+                return;
+            }
+            _ = stopped.changed(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// The connection is broken on purpose: hyper closes it when a service fails.
+#[derive(Debug, thiserror::Error)]
+#[error("the reply was lost: a fault was asked for")]
+struct Broken;
+
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Broken> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+        let refusal = Refusal::new(
+            400,
+            "IncompleteBody",
+            "The body ended early or is larger than 5 GiB",
+        );
+        return Ok(refused(Service::S3, &refusal).map(Full::new));
+    };
+    let outcome = shared
+        .router
+        .handle(Request::from_parts(parts, body.to_bytes()))
+        .await;
+    tokio::time::sleep(outcome.delay).await;
+    outcome
+        .response
+        .map(|response| response.map(Full::new))
+        .ok_or(Broken)
+}

@@ -1,0 +1,196 @@
+//! Signature Version 4 of the services that `s3s` does not speak for (IAM User Guide: create a signed
+//! AWS API request). Only the `Authorization` header: their clients do not presign.
+
+use bytes::Bytes;
+use http::Request;
+use sha2::{Digest, Sha256};
+
+use super::operation::header;
+use crate::world::{Answer, Refusal};
+
+/// HMAC works in blocks of this many bytes (FIPS 198-1, with SHA-256).
+const BLOCK: usize = 64;
+
+/// The parts of an `Authorization` header.
+struct Claim<'a> {
+    key: &'a str,
+    /// `20260101/us-east-1/sqs/aws4_request`.
+    scope: &'a str,
+    headers: &'a str,
+    signature: &'a str,
+}
+
+/// Whether the request was signed with this key.
+///
+/// # Errors
+/// 403 `AccessDenied` without a signature, `InvalidAccessKeyId`, `SignatureDoesNotMatch`.
+pub(super) fn check(request: &Request<Bytes>, key: &str, secret: &str) -> Answer<()> {
+    let refuse = |code: &str, message: &str| Err(Refusal::new(403, code, message));
+    let Some(claim) = header(request.headers(), "authorization").and_then(read) else {
+        return refuse(
+            "AccessDenied",
+            "The request is not signed with AWS4-HMAC-SHA256",
+        );
+    };
+    if claim.key != key {
+        return refuse(
+            "InvalidAccessKeyId",
+            "The AWS Access Key Id you provided does not exist in our records.",
+        );
+    }
+    let body = hex::encode(Sha256::digest(request.body()));
+    let announced = header(request.headers(), "x-amz-content-sha256");
+    let honest = announced.is_none_or(|it| it == "UNSIGNED-PAYLOAD" || it == body);
+    if !honest || signature(request, &claim, announced.unwrap_or(&body), secret) != claim.signature
+    {
+        return refuse(
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+        );
+    }
+    Ok(())
+}
+
+fn read(authorization: &str) -> Option<Claim<'_>> {
+    let fields = authorization.strip_prefix("AWS4-HMAC-SHA256")?;
+    let field = |name: &str| {
+        let found = fields
+            .split(',')
+            .find_map(|field| field.trim().strip_prefix(name))?;
+        found.strip_prefix('=')
+    };
+    let (key, scope) = field("Credential")?.split_once('/')?;
+    Some(Claim {
+        key,
+        scope,
+        headers: field("SignedHeaders")?,
+        signature: field("Signature")?,
+    })
+}
+
+fn signature(request: &Request<Bytes>, claim: &Claim<'_>, payload: &str, secret: &str) -> String {
+    let canonical = canonical(request, claim.headers, payload);
+    let time = header(request.headers(), "x-amz-date").unwrap_or_default();
+    let digest = hex::encode(Sha256::digest(canonical));
+    let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{}\n{digest}", claim.scope);
+    let first = format!("AWS4{secret}").into_bytes();
+    let key = claim
+        .scope
+        .split('/')
+        .fold(first, |key, part| hmac(&key, part.as_bytes()));
+    hex::encode(hmac(&key, to_sign.as_bytes()))
+}
+
+fn canonical(request: &Request<Bytes>, signed: &str, payload: &str) -> String {
+    let uri = request.uri();
+    let query = uri.query().unwrap_or_default();
+    let mut pairs: Vec<String> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            if pair.contains('=') {
+                pair.to_owned()
+            } else {
+                format!("{pair}=")
+            }
+        })
+        .collect();
+    pairs.sort();
+    let mut headers = String::new();
+    for name in signed.split(';') {
+        let values: Vec<String> = request
+            .headers()
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        headers.push_str(&format!("{name}:{}\n", values.join(",")));
+    }
+    let method = request.method();
+    format!(
+        "{method}\n{}\n{}\n{headers}\n{signed}\n{payload}",
+        uri.path(),
+        pairs.join("&")
+    )
+}
+
+/// HMAC-SHA-256 (RFC 2104).
+fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut block = [0u8; BLOCK];
+    let short = if key.len() > BLOCK {
+        Sha256::digest(key).to_vec()
+    } else {
+        key.to_vec()
+    };
+    for (slot, byte) in block.iter_mut().zip(short) {
+        *slot = byte;
+    }
+    let pad = |with: u8| block.map(|byte| byte ^ with);
+    let inner = Sha256::new()
+        .chain_update(pad(0x36))
+        .chain_update(message)
+        .finalize();
+    Sha256::new()
+        .chain_update(pad(0x5c))
+        .chain_update(inner)
+        .finalize()
+        .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The worked example of the IAM User Guide.
+    fn example(signature: &str) -> Request<Bytes> {
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature={signature}"
+        );
+        Request::builder()
+            .uri("https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08")
+            .header(
+                "content-type",
+                "application/x-www-form-urlencoded; charset=utf-8",
+            )
+            .header("host", "iam.amazonaws.com")
+            .header("x-amz-date", "20150830T123600Z")
+            .header("authorization", authorization)
+            .body(Bytes::new())
+            .unwrap()
+    }
+
+    #[test]
+    fn only_the_right_signature_passes() {
+        const KEY: &str = "AKIDEXAMPLE";
+        const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+        const RIGHT: &str = "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7";
+        let check = |signature: &str, key: &str, secret: &str| {
+            check(&example(signature), key, secret).map_err(|refusal| refusal.code)
+        };
+        assert_eq!(check(RIGHT, KEY, SECRET), Ok(()));
+        assert_eq!(
+            check(RIGHT, KEY, "other"),
+            Err("SignatureDoesNotMatch".to_owned())
+        );
+        assert_eq!(
+            check("00", KEY, SECRET),
+            Err("SignatureDoesNotMatch".to_owned())
+        );
+        assert_eq!(
+            check(RIGHT, "AKIDOTHER", SECRET),
+            Err("InvalidAccessKeyId".to_owned())
+        );
+    }
+
+    #[test]
+    fn hmac_of_rfc_4231() {
+        let (key, message) = (b"Jefe", b"what do ya want for nothing?");
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(hex::encode(hmac(key, message)), expected);
+        let message = b"Test Using Larger Than Block-Size Key - Hash Key First";
+        let expected = "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54";
+        assert_eq!(hex::encode(hmac(&[0xaa; 131], message)), expected);
+    }
+}

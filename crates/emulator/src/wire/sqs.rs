@@ -1,0 +1,237 @@
+//! SQS's wire: AWS JSON 1.0, the operation in `X-Amz-Target`. Standard queues only.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::json::{Call, answer, number, refuse, text};
+use crate::world::World;
+use crate::world::lambda::md5;
+use crate::world::queue::{self, name_of};
+use crate::world::refusal::{Answer, Refusal};
+
+/// Messages that one batch call takes.
+const BATCH_MAX: usize = 10;
+/// Milliseconds that a message stays hidden unless its queue says otherwise.
+const VISIBILITY: u64 = 30_000;
+
+/// Answers one request.
+pub fn handle(world: &mut World, request: &http::Request<Bytes>) -> http::Response<Bytes> {
+    let host = request
+        .headers()
+        .get("host")
+        .and_then(|host| host.to_str().ok());
+    let base = format!(
+        "http://{}/{}",
+        host.unwrap_or("localhost"),
+        world.config.account
+    );
+    let call = match Call::read(request, "AmazonSQS.") {
+        Ok(call) => call,
+        Err(refusal) => return refuse(&refusal, "1.0"),
+    };
+    match run(world, &call.operation, &call.input, &base) {
+        Ok(output) => answer(&output, "1.0"),
+        Err(refusal) => refuse(&refusal, "1.0"),
+    }
+}
+
+fn run(world: &mut World, operation: &str, input: &Value, base: &str) -> Answer<Value> {
+    let url = text(input, "QueueUrl");
+    match operation {
+        "CreateQueue" => create(world, input, base),
+        "GetQueueUrl" => {
+            let name = text(input, "QueueName");
+            exists(world, name)?;
+            Ok(json!({ "QueueUrl": format!("{base}/{name}") }))
+        }
+        "ListQueues" => {
+            let prefix = text(input, "QueueNamePrefix");
+            let names = world.queues.names().filter(|name| name.starts_with(prefix));
+            let urls: Vec<String> = names.map(|name| format!("{base}/{name}")).collect();
+            Ok(json!({ "QueueUrls": urls }))
+        }
+        "GetQueueAttributes" => attributes(world, url),
+        "SetQueueAttributes" => set_attributes(world, url, input),
+        "DeleteQueue" => queue::delete(world, url).map(|()| json!({})),
+        "PurgeQueue" => queue::purge(world, url).map(|()| json!({})),
+        "SendMessage" => send(world, url, input),
+        "SendMessageBatch" => batch(world, input, |world, entry| send(world, url, entry)),
+        "ReceiveMessage" => receive(world, url, input),
+        "DeleteMessage" => delete(world, url, input),
+        "DeleteMessageBatch" => batch(world, input, |world, entry| delete(world, url, entry)),
+        "ChangeMessageVisibility" => change(world, url, input),
+        "ChangeMessageVisibilityBatch" => {
+            batch(world, input, |world, entry| change(world, url, entry))
+        }
+        other => Err(Refusal::new(
+            501,
+            "NotImplemented",
+            format!("{other} is not emulated"),
+        )),
+    }
+}
+
+fn exists(world: &World, url: &str) -> Answer<()> {
+    match world.queues.get(url) {
+        Some(_) => Ok(()),
+        None => {
+            let message = format!("The specified queue does not exist: {}", name_of(url));
+            Err(Refusal::new(
+                400,
+                "AWS.SimpleQueueService.NonExistentQueue",
+                message,
+            ))
+        }
+    }
+}
+
+fn create(world: &mut World, input: &Value, base: &str) -> Answer<Value> {
+    let name = text(input, "QueueName");
+    let none = Value::Null;
+    let attributes = input.get("Attributes").unwrap_or(&none);
+    let visibility = number(attributes, "VisibilityTimeout").map_or(VISIBILITY, |s| s * 1_000);
+    queue::create(world, name, visibility, redrive(attributes)?)?;
+    Ok(json!({ "QueueUrl": format!("{base}/{name}") }))
+}
+
+fn redrive(attributes: &Value) -> Answer<Option<(String, u32)>> {
+    let policy = text(attributes, "RedrivePolicy");
+    if policy.is_empty() {
+        return Ok(None);
+    }
+    let refuse = || {
+        let message = "RedrivePolicy must name deadLetterTargetArn and maxReceiveCount";
+        Refusal::new(400, "InvalidAttributeValue", message)
+    };
+    let policy: Value = serde_json::from_str(policy).map_err(|_| refuse())?;
+    let most = number(&policy, "maxReceiveCount").and_then(|most| u32::try_from(most).ok());
+    let arn = text(&policy, "deadLetterTargetArn").to_owned();
+    if arn.is_empty() {
+        Err(refuse())
+    } else {
+        Ok(Some((arn, most.ok_or_else(refuse)?)))
+    }
+}
+
+fn attributes(world: &World, url: &str) -> Answer<Value> {
+    exists(world, url)?;
+    let Some(queue) = world.queues.get(url) else {
+        return Ok(json!({}));
+    };
+    let (waiting, hidden) = queue.depth();
+    let mut all = Map::new();
+    let mut set = |name: &str, value: String| all.insert(name.to_owned(), Value::String(value));
+    set("QueueArn", queue.arn.clone());
+    set("ApproximateNumberOfMessages", waiting.to_string());
+    set("ApproximateNumberOfMessagesNotVisible", hidden.to_string());
+    set("VisibilityTimeout", (queue.visibility / 1_000).to_string());
+    if let Some((arn, most)) = &queue.redrive {
+        let policy = json!({"deadLetterTargetArn": arn, "maxReceiveCount": most});
+        set("RedrivePolicy", policy.to_string());
+    }
+    Ok(json!({ "Attributes": all }))
+}
+
+fn set_attributes(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
+    exists(world, url)?;
+    let none = Value::Null;
+    let attributes = input.get("Attributes").unwrap_or(&none);
+    let redrive = redrive(attributes)?;
+    if let Some(queue) = world.queues.get_mut(url) {
+        if let Some(seconds) = number(attributes, "VisibilityTimeout") {
+            queue.visibility = seconds * 1_000;
+        }
+        queue.redrive = redrive.or(queue.redrive.take());
+    }
+    Ok(json!({}))
+}
+
+fn send(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
+    let body = text(input, "MessageBody").to_owned();
+    if body.is_empty() {
+        return Err(Refusal::new(
+            400,
+            "MissingParameter",
+            "The request must contain the parameter MessageBody.",
+        ));
+    }
+    let hash = md5(&body);
+    queue::send(world, url, body)?;
+    Ok(json!({"MessageId": world.rng.uuid(), "MD5OfMessageBody": hash}))
+}
+
+fn receive(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
+    let most = number(input, "MaxNumberOfMessages").unwrap_or(1) as usize;
+    let visibility = number(input, "VisibilityTimeout").map(|seconds| seconds * 1_000);
+    let handed = queue::receive(world, url, most.clamp(1, BATCH_MAX), visibility)?;
+    let messages: Vec<Value> = handed
+        .into_iter()
+        .map(|(message, receipt)| {
+            json!({
+                "MessageId": message.id,
+                "ReceiptHandle": receipt,
+                "MD5OfBody": md5(&message.body),
+                "Body": message.body,
+                "Attributes": {
+                    "ApproximateReceiveCount": message.received.to_string(),
+                    "SentTimestamp": message.sent.to_string(),
+                },
+            })
+        })
+        .collect();
+    Ok(if messages.is_empty() {
+        json!({})
+    } else {
+        json!({ "Messages": messages })
+    })
+}
+
+fn delete(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
+    queue::remove(world, url, text(input, "ReceiptHandle")).map(|()| json!({}))
+}
+
+fn change(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
+    let visibility = number(input, "VisibilityTimeout").unwrap_or_default() * 1_000;
+    queue::change_visibility(world, url, text(input, "ReceiptHandle"), visibility)?;
+    Ok(json!({}))
+}
+
+/// Each entry by itself: one that fails does not keep the others from being done.
+fn batch(
+    world: &mut World,
+    input: &Value,
+    each: impl Fn(&mut World, &Value) -> Answer<Value>,
+) -> Answer<Value> {
+    let entries = input
+        .get("Entries")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    if entries.is_empty() || entries.len() > BATCH_MAX {
+        let code = if entries.is_empty() {
+            "AWS.SimpleQueueService.EmptyBatchRequest"
+        } else {
+            "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"
+        };
+        return Err(Refusal::new(
+            400,
+            code,
+            format!("a batch has 1 to {BATCH_MAX} entries"),
+        ));
+    }
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for entry in &entries {
+        let id = text(entry, "Id");
+        match each(world, entry) {
+            Ok(Value::Object(mut output)) => {
+                output.insert("Id".to_owned(), json!(id));
+                done.push(Value::Object(output));
+            }
+            Ok(_) => done.push(json!({ "Id": id })),
+            Err(refusal) => failed.push(json!({
+                "Id": id, "Code": refusal.code, "Message": refusal.message, "SenderFault": true,
+            })),
+        }
+    }
+    Ok(json!({"Successful": done, "Failed": failed}))
+}

@@ -1,0 +1,53 @@
+//! A bucket: its versions and its sub-resources.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Millis;
+use super::notification::NotificationConfig;
+use super::object::{Tags, Version};
+use super::ops::multipart::Upload;
+use super::replication::rules::ReplicationConfig;
+
+/// The versioning of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Versioning {
+    /// Never enabled.
+    #[default]
+    Unversioned,
+    /// Enabled.
+    Enabled,
+    /// Enabled once, now suspended.
+    Suspended,
+}
+
+/// One bucket.
+#[derive(Debug)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// The account that owns it.
+    pub owner: String,
+    /// Its Region.
+    pub region: String,
+    /// When it was made.
+    pub created: Millis,
+    /// Its versioning.
+    pub versioning: Versioning,
+    /// Versions of each key, newest first. A key without versions is not in the map.
+    pub keys: BTreeMap<String, Vec<Version>>,
+    /// Multipart uploads that were not finished, by upload id.
+    pub uploads: BTreeMap<String, Upload>,
+    /// `GetBucketReplication`.
+    pub replication: Option<ReplicationConfig>,
+    /// `GetBucketNotificationConfiguration`.
+    pub notification: NotificationConfig,
+    /// The bucket policy, verbatim.
+    pub policy: Option<String>,
+    /// Bucket tags.
+    pub tags: Tags,
+    /// The key ARN of the default encryption; `None` is SSE-S3.
+    pub default_kms_key: Option<String>,
+    /// Versions that a client deleted by version id, (key, version id): Batch Replication never
+    /// re-creates them here (`DstObjectHardDeleted`).
+    pub hard_deleted: BTreeSet<(String, String)>,
+}

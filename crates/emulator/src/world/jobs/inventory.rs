@@ -1,0 +1,97 @@
+//! Manifests in the shape of an inventory: a `manifest.json` that names CSV files (S3 User Guide:
+//! inventory manifest; specifying a manifest for a Batch Operations job).
+
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use serde_json::{Value, json};
+
+use super::manifest::{body_of, open};
+use super::rows::{Layout, Rows};
+use super::{Generated, JobFailure};
+use crate::world::{Answer, World, ops};
+
+/// The columns of the files that a generator writes.
+pub(super) const SCHEMA: &str = "Bucket, Key, VersionId";
+
+/// The rows of all files that a `manifest.json` names, in its order.
+pub(super) fn read(
+    world: &World,
+    role: &str,
+    manifest_bucket: &str,
+    document: &[u8],
+) -> Result<(Rows, u64), JobFailure> {
+    let document: Value = serde_json::from_slice(document).map_err(|_| wrong())?;
+    let schema = document
+        .get("fileSchema")
+        .and_then(Value::as_str)
+        .ok_or_else(wrong)?;
+    let layout = Layout::of(schema.split(',').map(str::trim))?;
+    let bucket = document
+        .get("destinationBucket")
+        .and_then(Value::as_str)
+        .map_or(manifest_bucket, |arn| {
+            arn.strip_prefix("arn:aws:s3:::").unwrap_or(arn)
+        });
+    let files = document
+        .get("files")
+        .and_then(Value::as_array)
+        .ok_or_else(wrong)?;
+    let mut chunks = Vec::with_capacity(files.len());
+    for file in files {
+        let key = file.get("key").and_then(Value::as_str).ok_or_else(wrong)?;
+        let body = body_of(open(world, role, bucket, key, None)?)?;
+        if body.starts_with(&[0x1f, 0x8b]) {
+            return Err(JobFailure::new(
+                "InvalidManifestContent",
+                "Compressed inventory files are not emulated",
+            ));
+        }
+        chunks.push(body);
+    }
+    Rows::checked(chunks, layout)
+}
+
+/// Writes a manifest of one file and returns where it lies.
+///
+/// # Errors
+/// What the bucket refuses.
+pub(super) fn write(
+    world: &mut World,
+    source: &str,
+    (bucket, folder): (&str, &str),
+    rows: &Bytes,
+) -> Answer<Generated> {
+    let file = format!("{folder}/files/{}.csv", world.rng.uuid());
+    ops::put::store(world, bucket, &file, rows.clone(), "text/csv")?;
+    let document = json!({
+        "sourceBucket": source,
+        "destinationBucket": format!("arn:aws:s3:::{bucket}"),
+        "version": "2021-11-30",
+        "creationTimestamp": world.now().to_string(),
+        "fileFormat": "CSV",
+        "fileSchema": SCHEMA,
+        "files": [{ "key": file, "size": rows.len(), "MD5checksum": hex::encode(Md5::digest(rows)) }],
+    });
+    let key = format!("{folder}/manifest.json");
+    let document = Bytes::from(document.to_string());
+    let checksum = hex::encode(Md5::digest(&document));
+    let etag = ops::put::store(world, bucket, &key, document, "application/json")?;
+    ops::put::store(
+        world,
+        bucket,
+        &format!("{folder}/manifest.checksum"),
+        checksum.into(),
+        "text/plain",
+    )?;
+    Ok(Generated {
+        object: format!("arn:aws:s3:::{bucket}/{key}"),
+        etag,
+    })
+}
+
+fn wrong() -> JobFailure {
+    JobFailure::new(
+        "InvalidManifestContent",
+        "The inventory manifest cannot be read",
+    )
+}

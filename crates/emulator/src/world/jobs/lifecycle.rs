@@ -1,0 +1,165 @@
+//! The life of a job, one state a step (S3 User Guide: tracking job status and completion reports).
+
+use super::control::schedule;
+use super::request::Source;
+use super::task::{self, Verdict};
+use super::trail::enter;
+use super::{Job, JobFailure, Run, Status, generator, manifest, report};
+use crate::world::World;
+
+/// From this many tasks on, a job fails when more than half of them have.
+const THRESHOLD_TASKS: u64 = 1_000;
+
+/// Moves a job one step on and puts the next step on the agenda. A step that was overtaken by a client's
+/// wish does nothing.
+pub fn step(world: &mut World, id: &str) {
+    let now = world.now();
+    let Some(job) = world.jobs.jobs.get_mut(id) else {
+        return;
+    };
+    if job.due.is_none_or(|due| due > now) {
+        return;
+    }
+    job.due = None;
+    match job.status {
+        Status::New => enter(world, id, Status::Preparing),
+        Status::Preparing => prepare(world, id),
+        Status::Ready => activate(world, id),
+        Status::Active => work(world, id),
+        Status::Completing => conclude(world, id, Status::Complete),
+        Status::Failing => conclude(world, id, Status::Failed),
+        Status::Cancelling => conclude(world, id, Status::Cancelled),
+        Status::Suspended | Status::Complete | Status::Cancelled | Status::Failed => {}
+    }
+    let goes_on = |job: &Job| !job.status.is_terminal() && job.status != Status::Suspended;
+    if world.jobs.jobs.get(id).is_some_and(goes_on) {
+        schedule(world, id);
+    }
+}
+
+fn prepare(world: &mut World, id: &str) {
+    let Some(job) = world.jobs.jobs.get(id) else {
+        return;
+    };
+    let (role, source) = (job.request.role.clone(), job.request.source.clone());
+    let read = match &source {
+        Source::Manifest(manifest) => {
+            manifest::read(world, &role, manifest).map(|(rows, count)| (rows, count, None))
+        }
+        Source::Generator(generator) => generator::generate(world, &role, id, generator),
+    };
+    match read {
+        Ok((rows, total, generated)) => {
+            let now = world.now();
+            let Some(job) = world.jobs.jobs.get_mut(id) else {
+                return;
+            };
+            job.run = Some(Run {
+                rows,
+                verdicts: Vec::new(),
+            });
+            job.total = total;
+            job.generated = generated;
+            if job.request.confirmation_required {
+                job.suspended = Some(now);
+                enter(world, id, Status::Suspended);
+            } else {
+                enter(world, id, Status::Ready);
+            }
+        }
+        Err(failure) => fail(world, id, failure),
+    }
+}
+
+fn fail(world: &mut World, id: &str, failure: JobFailure) {
+    if let Some(job) = world.jobs.jobs.get_mut(id) {
+        job.failures.push(failure);
+        enter(world, id, Status::Failing);
+    }
+}
+
+/// Starts a job if there is a place for it and nobody comes before it.
+fn activate(world: &mut World, id: &str) {
+    let now = world.now();
+    let free = world
+        .config
+        .active_jobs_max
+        .saturating_sub(world.jobs.active());
+    let Some(priority) = world.jobs.jobs.get(id).map(|job| job.priority) else {
+        return;
+    };
+    let waiting = |job: &&Job| job.status == Status::Ready;
+    let mut older = true;
+    let ahead = world
+        .jobs
+        .iter()
+        .filter(waiting)
+        .filter(|job| {
+            older &= job.id != id;
+            job.id != id && (job.priority > priority || (job.priority == priority && older))
+        })
+        .count();
+    if ahead < free {
+        if let Some(job) = world.jobs.jobs.get_mut(id) {
+            job.active_since = Some(now);
+        }
+        enter(world, id, Status::Active);
+    }
+}
+
+fn work(world: &mut World, id: &str) {
+    let (limit, now) = (world.config.job_tasks_per_step.max(1), world.now());
+    let Some(job) = world.jobs.jobs.get_mut(id) else {
+        return;
+    };
+    let (role, mut run) = (job.request.role.clone(), job.run.take().unwrap_or_default());
+    let (mut succeeded, mut failed, total) = (job.succeeded, job.failed, job.total);
+    let mut tripped = false;
+    let read = run.rows.read(limit, |row| {
+        let verdict = task::run(world, &role, &row);
+        run.verdicts.push(verdict);
+        let count = if verdict == Verdict::Succeeded {
+            &mut succeeded
+        } else {
+            &mut failed
+        };
+        *count += 1;
+        tripped = succeeded + failed >= THRESHOLD_TASKS && failed * 2 > succeeded + failed;
+        !tripped
+    });
+    let Some(job) = world.jobs.jobs.get_mut(id) else {
+        return;
+    };
+    (job.run, job.succeeded, job.failed, job.active_until) =
+        (Some(run), succeeded, failed, Some(now));
+    if let Err(failure) = read {
+        fail(world, id, failure);
+    } else if tripped {
+        let reason = "The job failed because more than 50% of its tasks failed";
+        fail(
+            world,
+            id,
+            JobFailure::new("TaskFailureThresholdExceeded", reason),
+        );
+    } else if succeeded + failed >= total {
+        enter(world, id, Status::Completing);
+    }
+}
+
+/// Writes the report, if any task ran, and ends the job. A report that cannot be written fails it.
+fn conclude(world: &mut World, id: &str, end: Status) {
+    let Some(job) = world.jobs.jobs.get_mut(id) else {
+        return;
+    };
+    let run = job.run.take().filter(|run| !run.verdicts.is_empty());
+    let written = run.map_or(Ok(()), |run| report::write(world, id, run));
+    match written {
+        Ok(()) => enter(world, id, end),
+        Err(failure) => {
+            if let Some(job) = world.jobs.jobs.get_mut(id) {
+                job.failures.push(failure);
+            }
+            enter(world, id, Status::Failed);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! What a client asks for when it creates a job, as data, and what `CreateJob` refuses at once (S3 API
+//! Reference: CreateJob). What it does not refuse at once (an unreadable manifest, a role that is not
+//! there, a report bucket that is not there) fails the job minutes later.
+
+use crate::world::{Answer, Millis, Refusal};
+
+/// The whole of a `CreateJob` request, for the one operation that is emulated: `S3ReplicateObject`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `ConfirmationRequired`: the job waits in Suspended.
+    pub confirmation_required: bool,
+    /// `Report`.
+    pub report: Report,
+    /// `ClientRequestToken`.
+    pub token: String,
+    /// `Manifest` or `ManifestGenerator`.
+    pub source: Source,
+    /// `Description`.
+    pub description: Option<String>,
+    /// `Priority`: higher first.
+    pub priority: i32,
+    /// `RoleArn`.
+    pub role: String,
+    /// Tags of the job.
+    pub tags: Vec<(String, String)>,
+}
+
+/// `Report`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Whether one is written at all.
+    pub enabled: bool,
+    /// The bucket's ARN.
+    pub bucket: Option<String>,
+    /// `Report_CSV_20180820`.
+    pub format: Option<String>,
+    /// Without a slash at its end.
+    pub prefix: Option<String>,
+    /// `AllTasks` or `FailedTasksOnly`.
+    pub scope: Option<String>,
+    /// The account that must own the bucket.
+    pub expected_owner: Option<String>,
+}
+
+impl Report {
+    /// The report bucket's name, where a report is wanted.
+    pub fn bucket_name(&self) -> Option<&str> {
+        self.bucket
+            .as_deref()
+            .filter(|_| self.enabled)
+            .and_then(bucket_of)
+    }
+
+    /// Whether succeeded tasks are left out.
+    pub fn failed_only(&self) -> bool {
+        self.scope.as_deref() == Some("FailedTasksOnly")
+    }
+}
+
+/// Where the rows come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An object that lists them.
+    Manifest(Manifest),
+    /// S3 lists them itself.
+    Generator(Box<Generator>),
+}
+
+/// `Manifest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// `S3BatchOperations_CSV_20180820` or `S3InventoryReport_CSV_20161130`.
+    pub format: String,
+    /// `Fields`, for the first of the two formats.
+    pub fields: Vec<String>,
+    /// The object's ARN.
+    pub object: String,
+    /// Its version id.
+    pub version_id: Option<String>,
+    /// Its ETag, quoted or not.
+    pub etag: String,
+}
+
+/// `S3JobManifestGenerator`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generator {
+    /// The account that must own the source bucket.
+    pub expected_owner: Option<String>,
+    /// The source bucket's ARN.
+    pub bucket: String,
+    /// `ManifestOutputLocation`.
+    pub output: Option<Output>,
+    /// Which versions.
+    pub filter: Filter,
+    /// `EnableManifestOutput`: the list is kept.
+    pub keep: bool,
+}
+
+/// `ManifestOutputLocation`; the manifest is written with SSE-S3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The account that must own the bucket.
+    pub expected_owner: Option<String>,
+    /// The bucket's ARN.
+    pub bucket: String,
+    /// `ManifestPrefix`.
+    pub prefix: Option<String>,
+    /// `S3InventoryReport_CSV_20211130`.
+    pub format: String,
+}
+
+/// `Filter` of a generator. An absent member filters nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only what the replication configuration wants.
+    pub eligible: Option<bool>,
+    /// `NONE`, `FAILED`, `COMPLETED`, `REPLICA`.
+    pub statuses: Vec<String>,
+    /// Written after this.
+    pub created_after: Option<Millis>,
+    /// Written before this.
+    pub created_before: Option<Millis>,
+    /// `KeyNameConstraint.MatchAnyPrefix`.
+    pub prefixes: Vec<String>,
+    /// `KeyNameConstraint.MatchAnySuffix`.
+    pub suffixes: Vec<String>,
+    /// `KeyNameConstraint.MatchAnySubstring`.
+    pub substrings: Vec<String>,
+    /// More bytes than this.
+    pub larger_than: Option<u64>,
+    /// Fewer bytes than this.
+    pub smaller_than: Option<u64>,
+    /// `MatchAnyStorageClass`.
+    pub storage_classes: Vec<String>,
+}
+
+/// The name in the ARN of a bucket.
+pub(crate) fn bucket_of(arn: &str) -> Option<&str> {
+    arn.strip_prefix("arn:aws:s3:::")
+        .filter(|name| !name.is_empty() && !name.contains('/'))
+}
+
+/// The bucket and the key in the ARN of an object.
+pub(crate) fn object_of(arn: &str) -> Option<(&str, &str)> {
+    arn.strip_prefix("arn:aws:s3:::")?
+        .split_once('/')
+        .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
+}
+
+/// Whether S3 takes the request. The limits are those of the S3 API Reference.
+///
+/// # Errors
+/// 400 `BadRequestException` with the first member that is wrong.
+pub(super) fn check(request: &Request) -> Answer<()> {
+    let within = |text: &Option<String>, max: usize| {
+        text.as_ref()
+            .is_none_or(|text| (1..=max).contains(&text.chars().count()))
+    };
+    ensure(
+        (1..=64).contains(&request.token.len()),
+        "ClientRequestToken must have 1 to 64 characters",
+    )?;
+    ensure(
+        within(&request.description, 256),
+        "Description must have 1 to 256 characters",
+    )?;
+    ensure(
+        request.priority >= 0,
+        "Priority must be a number from 0 to 2147483647",
+    )?;
+    ensure(is_role(&request.role), "RoleArn must be the ARN of a role")?;
+    ensure(request.tags.len() <= 50, "A job has at most 50 tags")?;
+    check_report(&request.report, within(&request.report.prefix, 512))?;
+    match &request.source {
+        Source::Manifest(manifest) => check_manifest(manifest),
+        Source::Generator(generator) => check_generator(generator),
+    }
+}
+
+fn check_report(report: &Report, prefix_fits: bool) -> Answer<()> {
+    if !report.enabled {
+        return Ok(());
+    }
+    ensure(
+        report.bucket_name().is_some(),
+        "Report.Bucket must be the ARN of a bucket",
+    )?;
+    ensure(
+        report.format.as_deref() == Some("Report_CSV_20180820"),
+        "Report.Format must be Report_CSV_20180820",
+    )?;
+    let scope = report.scope.as_deref();
+    ensure(
+        matches!(scope, Some("AllTasks" | "FailedTasksOnly")),
+        "Report.ReportScope must be AllTasks or FailedTasksOnly",
+    )?;
+    ensure(prefix_fits, "Report.Prefix must have 1 to 512 characters")
+}
+
+fn check_manifest(manifest: &Manifest) -> Answer<()> {
+    let fields = manifest.fields.iter();
+    match manifest.format.as_str() {
+        "S3BatchOperations_CSV_20180820" => ensure(
+            fields
+                .clone()
+                .all(|field| ["Bucket", "Key", "VersionId", "Ignore"].contains(&field.as_str())),
+            "Manifest.Spec.Fields may be Bucket, Key, VersionId and Ignore",
+        )?,
+        "S3InventoryReport_CSV_20161130" => {
+            ensure(
+                manifest.fields.is_empty(),
+                "Manifest.Spec.Fields must not be given with an inventory report",
+            )?;
+        }
+        _ => return ensure(false, "Manifest.Spec.Format is not supported"),
+    }
+    ensure(
+        object_of(&manifest.object).is_some(),
+        "Manifest.Location.ObjectArn must be the ARN of an object",
+    )?;
+    ensure(
+        !manifest.etag.is_empty(),
+        "Manifest.Location.ETag must be given",
+    )
+}
+
+fn check_generator(generator: &Generator) -> Answer<()> {
+    ensure(
+        bucket_of(&generator.bucket).is_some(),
+        "SourceBucket must be the ARN of a bucket",
+    )?;
+    let filter = &generator.filter;
+    for list in [&filter.prefixes, &filter.suffixes, &filter.substrings] {
+        ensure(
+            list.len() <= 1,
+            "A list of KeyNameConstraint has one member",
+        )?;
+    }
+    let known =
+        |status: &String| ["NONE", "FAILED", "COMPLETED", "REPLICA"].contains(&status.as_str());
+    ensure(
+        filter.statuses.iter().all(known),
+        "ObjectReplicationStatuses may be NONE, FAILED, COMPLETED and REPLICA",
+    )?;
+    match &generator.output {
+        Some(output) => {
+            ensure(
+                bucket_of(&output.bucket).is_some(),
+                "ManifestOutputLocation.Bucket must be the ARN of a bucket",
+            )?;
+            ensure(
+                output.format == "S3InventoryReport_CSV_20211130",
+                "ManifestFormat must be S3InventoryReport_CSV_20211130",
+            )
+        }
+        None => ensure(
+            !generator.keep,
+            "ManifestOutputLocation must be given with EnableManifestOutput",
+        ),
+    }
+}
+
+/// `arn:aws[^:]*:iam::\d{12}:role/.*`
+fn is_role(arn: &str) -> bool {
+    let mut parts = arn.splitn(6, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    next() == "arn"
+        && next().starts_with("aws")
+        && next() == "iam"
+        && next().is_empty()
+        && matches!(next(), account if account.len() == 12 && account.bytes().all(|it| it.is_ascii_digit()))
+        && next().starts_with("role/")
+}
+
+fn ensure(fits: bool, message: &str) -> Answer<()> {
+    if fits {
+        Ok(())
+    } else {
+        Err(Refusal::new(400, "BadRequestException", message))
+    }
+}

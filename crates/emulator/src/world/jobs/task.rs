@@ -1,0 +1,128 @@
+//! One task: one row of the manifest, one verdict. All rules of the source bucket are followed; a job
+//! cannot be limited to one of them (S3 User Guide: troubleshooting replication).
+
+use std::sync::Arc;
+
+use super::rows::Row;
+use crate::world::iam::BATCH_SERVICE;
+use crate::world::object::{ReplicationStatus, Version};
+use crate::world::replication::rules::Rule;
+use crate::world::replication::{
+    Mode, Reason, Work, find, object_arn, replicate, select, set_status, tell_failures_of_job,
+};
+use crate::world::{Task, World};
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Every destination has the version, or will.
+    Succeeded,
+    /// The first destination that refused, or what stopped the task before.
+    Failed(Reason),
+    /// The manifest has no version ids.
+    NoVersion,
+}
+
+/// Runs one task.
+pub(super) fn run(world: &mut World, role: &str, row: &Row<'_>) -> Verdict {
+    let Some(version_id) = row.version else {
+        return Verdict::NoVersion;
+    };
+    let key = row.key().unwrap_or_default();
+    match attempt(world, role, row.bucket, &key, version_id) {
+        Ok(()) => Verdict::Succeeded,
+        Err(reason) => Verdict::Failed(reason),
+    }
+}
+
+fn attempt(
+    world: &mut World,
+    role: &str,
+    bucket: &str,
+    key: &str,
+    version_id: &str,
+) -> Result<(), Reason> {
+    let Admitted {
+        version,
+        role,
+        rules,
+    } = admit(world, role, bucket, key, version_id)?;
+    if world.jobs.not_pending_is_reported && is_settled(world, key, &version, &rules) {
+        return Err(Reason::SrcReplicationNotPending);
+    }
+    if world.jobs.succeeded_means_initiated {
+        set_status(world, bucket, key, version_id, ReplicationStatus::Pending);
+        let work = Work::initiated(bucket, key, &version);
+        world.later(world.config.replication_delay, Task::Replicate(work));
+        return Ok(());
+    }
+    let place = (bucket, key);
+    let failures = replicate(world, place, &version, &role, &rules, (true, false));
+    // A replica that a job passes on stays a replica.
+    let status = match (failures.is_empty(), version.replication) {
+        (false, _) => ReplicationStatus::Failed,
+        (true, Some(ReplicationStatus::Replica)) => ReplicationStatus::Replica,
+        (true, _) => ReplicationStatus::Completed,
+    };
+    set_status(world, bucket, key, version_id, status);
+    tell_failures_of_job(world, place, &version, &failures);
+    failures
+        .first()
+        .map_or(Ok(()), |failure| Err(failure.reason))
+}
+
+/// A version that is to be replicated: the role that does it, and the rules to follow.
+struct Admitted {
+    version: Version,
+    role: Arc<str>,
+    rules: Vec<Arc<Rule>>,
+}
+
+/// What stops a task before any destination is asked. None of it changes the status of the version.
+fn admit(
+    world: &World,
+    role: &str,
+    bucket: &str,
+    key: &str,
+    version_id: &str,
+) -> Result<Admitted, Reason> {
+    if !world.iam.trusts(role, BATCH_SERVICE) {
+        return Err(Reason::AssumeRoleNotPermitted);
+    }
+    if !world
+        .iam
+        .allows(role, "s3:InitiateReplication", &object_arn(bucket, key))
+    {
+        return Err(Reason::InitiateReplicationNotPermitted);
+    }
+    let source = world.buckets.get(bucket).ok_or(Reason::SrcBucketNotFound)?;
+    if source.region != world.config.region {
+        return Err(Reason::SrcBucketInvalidRegion);
+    }
+    let config = source
+        .replication
+        .as_ref()
+        .ok_or(Reason::SrcBucketReplicationConfigMissing)?;
+    if version_id.is_empty() {
+        return Err(Reason::SrcObjectNotFound);
+    }
+    if !source.keys.contains_key(key) {
+        return Err(Reason::SrcKeyNotFound);
+    }
+    let version = find(world, bucket, key, version_id).ok_or(Reason::SrcVersionNotFound)?;
+    let rules = select(config, key, version, Mode::Batch);
+    if rules.is_empty() {
+        return Err(Reason::SrcObjectNotEligible);
+    }
+    Ok(Admitted {
+        version: version.clone(),
+        role: Arc::clone(&config.role),
+        rules,
+    })
+}
+
+/// Whether the version is COMPLETED and every destination has it.
+fn is_settled(world: &World, key: &str, version: &Version, rules: &[Arc<Rule>]) -> bool {
+    let there = |rule: &Arc<Rule>| find(world, rule.destination.name(), key, &version.id).is_some();
+    version.replication == Some(ReplicationStatus::Completed) && rules.iter().all(there)
+}

@@ -1,0 +1,228 @@
+//! Buckets and their sub-resources: versioning, policy, tags, default encryption, replication.
+//!
+//! The policy and the tags are kept verbatim and mean nothing here. The notification document has its
+//! own home in [`crate::world::notification`].
+
+use serde_json::{Value, json};
+
+use super::{bucket, bucket_mut, trail};
+use crate::world::bucket::Versioning;
+use crate::world::notification::{self, NotificationConfig};
+use crate::world::object::Tags;
+use crate::world::replication::rules::{ReplicationConfig, validate};
+use crate::world::{Answer, Bucket, Refusal, World};
+
+/// Makes a bucket.
+///
+/// # Errors
+/// 409 `BucketAlreadyOwnedByYou` when `owner` has one of this name, 409 `BucketAlreadyExists` when
+/// somebody else has.
+pub fn create(world: &mut World, name: &str, owner: &str, region: &str) -> Answer<()> {
+    if let Some(taken) = world.buckets.get(name) {
+        let (code, message) = if taken.owner == owner {
+            (
+                "BucketAlreadyOwnedByYou",
+                "Your previous request to create the named bucket succeeded and you already own it.",
+            )
+        } else {
+            (
+                "BucketAlreadyExists",
+                "The requested bucket name is not available.",
+            )
+        };
+        return Err(Refusal::new(409, code, message));
+    }
+    let made = Bucket {
+        name: name.to_owned(),
+        owner: owner.to_owned(),
+        region: region.to_owned(),
+        created: world.now(),
+        versioning: Versioning::default(),
+        keys: Default::default(),
+        uploads: Default::default(),
+        replication: None,
+        notification: NotificationConfig::default(),
+        policy: None,
+        tags: Tags::new(),
+        default_kms_key: None,
+        hard_deleted: Default::default(),
+    };
+    world.buckets.insert(name.to_owned(), made);
+    Ok(())
+}
+
+/// Removes an empty bucket.
+///
+/// # Errors
+/// 404 `NoSuchBucket`; 409 `BucketNotEmpty` while a version or a delete marker is left.
+pub fn delete(world: &mut World, name: &str) -> Answer<()> {
+    if !bucket(world, name)?.keys.is_empty() {
+        let message = "The bucket you tried to delete is not empty. You must delete all versions in the bucket.";
+        return Err(Refusal::new(409, "BucketNotEmpty", message));
+    }
+    world.buckets.remove(name);
+    trail::record(world, "DeleteBucket", name, "", None);
+    Ok(())
+}
+
+/// Enables or suspends versioning.
+///
+/// # Errors
+/// 404 `NoSuchBucket`; 409 `InvalidBucketState` for suspending it under a replication configuration
+/// (S3 User Guide: replication requirements); 400 for going back to unversioned.
+pub fn put_versioning(world: &mut World, name: &str, versioning: Versioning) -> Answer<()> {
+    let bucket = bucket_mut(world, name)?;
+    let (status, refusal) = match versioning {
+        Versioning::Enabled => ("Enabled", None),
+        Versioning::Suspended => (
+            "Suspended",
+            bucket.replication.as_ref().map(|_| suspended()),
+        ),
+        Versioning::Unversioned => (
+            "",
+            Some(Refusal::new(
+                400,
+                "IllegalVersioningConfigurationException",
+                "Versioning can be suspended, not removed",
+            )),
+        ),
+    };
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
+    bucket.versioning = versioning;
+    let body = json!({ "Status": status, "xmlns": XMLNS });
+    trail::record(
+        world,
+        "PutBucketVersioning",
+        name,
+        "versioning",
+        Some(("VersioningConfiguration", body)),
+    );
+    Ok(())
+}
+
+fn suspended() -> Refusal {
+    Refusal::new(
+        409,
+        "InvalidBucketState",
+        "A replication configuration is present on this bucket, so the versioning state cannot be changed.",
+    )
+}
+
+/// Sets or removes the policy, verbatim.
+///
+/// # Errors
+/// 404 `NoSuchBucket`; 400 `MalformedPolicy` when it is no JSON object.
+pub fn put_policy(world: &mut World, name: &str, policy: Option<String>) -> Answer<()> {
+    let bucket = bucket_mut(world, name)?;
+    let body = match policy.as_deref().map(serde_json::from_str::<Value>) {
+        None => None,
+        Some(Ok(policy @ Value::Object(_))) => Some(("bucketPolicy", policy)),
+        Some(_) => {
+            return Err(Refusal::new(
+                400,
+                "MalformedPolicy",
+                "Policies must be valid JSON and the first byte must be '{'",
+            ));
+        }
+    };
+    let call = if policy.is_some() {
+        "PutBucketPolicy"
+    } else {
+        "DeleteBucketPolicy"
+    };
+    bucket.policy = policy;
+    trail::record(world, call, name, "policy", body);
+    Ok(())
+}
+
+/// Replaces the bucket's tags.
+///
+/// # Errors
+/// 404 `NoSuchBucket`.
+pub fn put_tags(world: &mut World, name: &str, tags: Tags) -> Answer<()> {
+    let call = if tags.is_empty() {
+        "DeleteBucketTagging"
+    } else {
+        "PutBucketTagging"
+    };
+    bucket_mut(world, name)?.tags = tags;
+    trail::record(world, call, name, "tagging", None);
+    Ok(())
+}
+
+/// Sets the key of the default encryption; `None` is SSE-S3.
+///
+/// # Errors
+/// 404 `NoSuchBucket`.
+pub fn put_encryption(world: &mut World, name: &str, key: Option<String>) -> Answer<()> {
+    bucket_mut(world, name)?.default_kms_key = key;
+    trail::record(world, "PutBucketEncryption", name, "encryption", None);
+    Ok(())
+}
+
+/// Replaces the notification document, as [`notification::set`] does, and tells of it.
+///
+/// # Errors
+/// Those of [`notification::set`].
+pub fn put_notification(
+    world: &mut World,
+    name: &str,
+    config: NotificationConfig,
+    skip_validation: bool,
+) -> Answer<()> {
+    notification::set(world, name, config, skip_validation)?;
+    trail::record(world, "PutBucketNotification", name, "notification", None);
+    Ok(())
+}
+
+/// Sets or removes the replication configuration. Rules without an id get one.
+///
+/// # Errors
+/// Those of [`validate`]; the old configuration stays.
+pub fn put_replication(
+    world: &mut World,
+    name: &str,
+    config: Option<ReplicationConfig>,
+) -> Answer<()> {
+    bucket(world, name)?;
+    let Some(mut config) = config else {
+        bucket_mut(world, name)?.replication = None;
+        trail::record(world, "DeleteBucketReplication", name, "replication", None);
+        return Ok(());
+    };
+    validate(world, name, &config)?;
+    for rule in config.rules.iter_mut().filter(|rule| rule.id.is_empty()) {
+        std::sync::Arc::make_mut(rule).id = world.rng.uuid();
+    }
+    let body = told(&config);
+    bucket_mut(world, name)?.replication = Some(config);
+    let body = Some(("ReplicationConfiguration", body));
+    trail::record(world, "PutBucketReplication", name, "replication", body);
+    Ok(())
+}
+
+const XMLNS: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+/// The configuration as CloudTrail tells it: XML turned into JSON by machine, so that one rule is an
+/// object and several are an array.
+fn told(config: &ReplicationConfig) -> Value {
+    let mut rules: Vec<Value> = config
+        .rules
+        .iter()
+        .map(|rule| {
+            json!({
+                "ID": rule.id,
+                "Status": if rule.enabled { "Enabled" } else { "Disabled" },
+                "Destination": { "Bucket": rule.destination.bucket },
+            })
+        })
+        .collect();
+    let rules = if rules.len() == 1 {
+        rules.remove(0)
+    } else {
+        Value::Array(rules)
+    };
+    json!({ "xmlns": XMLNS, "Role": &*config.role, "Rule": rules })
+}

@@ -1,0 +1,58 @@
+//! Which key a new version lies under, and whether that key can be used.
+//!
+//! Nothing is encrypted: the bytes lie in the open, and only the questions that the service would ask
+//! of KMS are asked.
+
+use crate::world::kms::KeyState;
+use crate::world::object::Encryption;
+use crate::world::{Answer, Bucket, Refusal, World};
+
+/// The encryption of a new version: what the request says, else the bucket's default, else SSE-S3.
+pub fn choose(bucket: &Bucket, asked: Option<Encryption>) -> Encryption {
+    let default = || bucket.default_kms_key.clone();
+    asked.unwrap_or_else(|| {
+        default().map_or(Encryption::S3, |key| Encryption::Kms {
+            key,
+            dual: false,
+            bucket_key: false,
+        })
+    })
+}
+
+/// The ARN of a key that a request names by ARN, id or alias; without a name, the account's own S3 key.
+pub fn key_arn(world: &World, name: Option<&str>) -> String {
+    let config = &world.config;
+    let arn = |rest: &str| format!("arn:aws:kms:{}:{}:{rest}", config.region, config.account);
+    match name {
+        None | Some("") => arn("alias/aws/s3"),
+        Some(name) if name.starts_with("arn:") => name.to_owned(),
+        Some(name) if name.starts_with("alias/") => arn(name),
+        Some(name) => arn(&format!("key/{name}")),
+    }
+}
+
+/// Whether S3 can encrypt and decrypt with it now. Keys of AWS itself always can.
+///
+/// # Errors
+/// 400 `KMS.NotFoundException`, `KMS.DisabledException` or `KMS.KMSInvalidStateException`.
+pub fn usable(world: &World, encryption: &Encryption) -> Answer<()> {
+    let Encryption::Kms { key, .. } = encryption else {
+        return Ok(());
+    };
+    if key.ends_with(":alias/aws/s3") {
+        return Ok(());
+    }
+    let refuse = |code: &str, what: String| Err(Refusal::new(400, code, what));
+    match world.kms.state(key) {
+        Some(KeyState::Enabled) => Ok(()),
+        Some(KeyState::Disabled) => refuse("KMS.DisabledException", format!("{key} is disabled.")),
+        Some(KeyState::PendingDeletion) => refuse(
+            "KMS.KMSInvalidStateException",
+            format!("{key} is pending deletion."),
+        ),
+        None => refuse(
+            "KMS.NotFoundException",
+            format!("Key '{key}' does not exist"),
+        ),
+    }
+}

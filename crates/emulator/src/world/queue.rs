@@ -1,0 +1,264 @@
+//! SQS standard queues, as far as event delivery needs them: at least once, in about the order of
+//! arrival, with visibility timeouts and a dead-letter queue. FIFO queues are not emulated.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::refusal::{Answer, Refusal};
+use super::{Millis, World};
+
+/// How long a message is kept when nobody takes it (SQS allows up to 14 days).
+const RETENTION: Millis = 14 * 24 * 3_600_000;
+/// Bytes that a message may have (SQS quotas).
+const MESSAGE_MAX: usize = 1_048_576;
+
+/// A message that waits, or is being worked on.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Its id.
+    pub id: String,
+    /// Its text.
+    pub body: String,
+    /// When it came.
+    pub sent: Millis,
+    /// How often it was handed out.
+    pub received: u32,
+}
+
+/// One queue.
+#[derive(Debug, Default)]
+pub struct Queue {
+    /// Its ARN.
+    pub arn: String,
+    /// Milliseconds that a message stays hidden once it is handed out.
+    pub visibility: Millis,
+    /// Where a message goes that was handed out too often: ARN, and how often is too often.
+    pub redrive: Option<(String, u32)>,
+    waiting: VecDeque<Message>,
+    hidden: BTreeMap<(Millis, String), Message>,
+    receipts: BTreeMap<String, (Millis, String)>,
+}
+
+/// All queues, by name.
+#[derive(Debug, Default)]
+pub struct Queues {
+    queues: BTreeMap<String, Queue>,
+}
+
+impl Queues {
+    /// The queue of this ARN, or of this name.
+    pub fn get(&self, arn: &str) -> Option<&Queue> {
+        self.queues.get(name_of(arn))
+    }
+
+    /// The queue of this ARN, or of this name.
+    pub fn get_mut(&mut self, arn: &str) -> Option<&mut Queue> {
+        self.queues.get_mut(name_of(arn))
+    }
+
+    /// The names of all queues, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.queues.keys().map(String::as_str)
+    }
+}
+
+/// The name of a queue, from its ARN, its URL or itself.
+pub fn name_of(arn: &str) -> &str {
+    arn.rsplit([':', '/']).next().unwrap_or(arn)
+}
+
+/// Makes a queue, or finds the one of this name; gives its ARN.
+pub fn create(
+    world: &mut World,
+    name: &str,
+    visibility: Millis,
+    redrive: Option<(String, u32)>,
+) -> Answer<String> {
+    let fits = (1..=80).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if !fits {
+        let message =
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
+        return Err(Refusal::new(400, "InvalidParameterValue", message));
+    }
+    let arn = format!(
+        "arn:aws:sqs:{}:{}:{name}",
+        world.config.region, world.config.account
+    );
+    let queue = world.queues.queues.entry(name.to_owned()).or_default();
+    if queue.arn.is_empty() {
+        *queue = Queue {
+            arn: arn.clone(),
+            visibility,
+            redrive,
+            ..Queue::default()
+        };
+    }
+    Ok(arn)
+}
+
+/// Deletes a queue with everything in it.
+pub fn delete(world: &mut World, arn: &str) -> Answer<()> {
+    world
+        .queues
+        .queues
+        .remove(name_of(arn))
+        .map(drop)
+        .ok_or_else(|| missing(arn))
+}
+
+/// Puts a message into a queue, and wakes whoever polls it.
+pub fn send(world: &mut World, arn: &str, body: String) -> Answer<()> {
+    if body.len() > MESSAGE_MAX {
+        return Err(Refusal::new(
+            400,
+            "InvalidMessageContents",
+            "the message is longer than 1 MiB",
+        ));
+    }
+    let id = world.rng.uuid();
+    let sent = world.now;
+    let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
+    queue.waiting.push_back(Message {
+        id,
+        body,
+        sent,
+        received: 0,
+    });
+    super::lambda::wake(world, name_of(arn).to_owned());
+    Ok(())
+}
+
+/// Hands out up to `max` messages, each with the receipt that deletes it.
+pub fn receive(
+    world: &mut World,
+    arn: &str,
+    max: usize,
+    visibility: Option<Millis>,
+) -> Answer<Vec<(Message, String)>> {
+    let now = world.now;
+    let rates = (
+        world.faults.duplicate_per_mille,
+        world.faults.reorder_per_mille,
+    );
+    let mut handed = Vec::new();
+    while handed.len() < max {
+        let reorder = rates.1 > 0 && world.rng.below(1_000) < rates.1;
+        let duplicate = rates.0 > 0 && world.rng.below(1_000) < rates.0;
+        let receipt = world.rng.token(32);
+        let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
+        let Some(mut message) = queue.take(now, reorder) else {
+            break;
+        };
+        message.received += 1;
+        if let Some(dead) = queue.dead(&message) {
+            let body = message.body;
+            send(world, &dead, body)?;
+            continue;
+        }
+        if duplicate {
+            queue.waiting.push_back(message.clone());
+        }
+        let until = now + visibility.unwrap_or(queue.visibility);
+        queue
+            .receipts
+            .insert(receipt.clone(), (until, receipt.clone()));
+        queue
+            .hidden
+            .insert((until, receipt.clone()), message.clone());
+        handed.push((message, receipt));
+    }
+    Ok(handed)
+}
+
+/// Deletes a message that was handed out. An unknown receipt is as good as deleted.
+pub fn remove(world: &mut World, arn: &str, receipt: &str) -> Answer<()> {
+    let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
+    if let Some(place) = queue.receipts.remove(receipt) {
+        queue.hidden.remove(&place);
+    }
+    Ok(())
+}
+
+/// Hides a message that was handed out for so much longer from now on; 0 gives it back.
+pub fn change_visibility(
+    world: &mut World,
+    arn: &str,
+    receipt: &str,
+    visibility: Millis,
+) -> Answer<()> {
+    let until = world.now + visibility;
+    let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
+    let message = queue
+        .receipts
+        .remove(receipt)
+        .and_then(|place| queue.hidden.remove(&place));
+    let Some(message) = message else {
+        let sentence = "the receipt handle is not that of a message in flight";
+        return Err(Refusal::new(400, "ReceiptHandleIsInvalid", sentence));
+    };
+    queue
+        .receipts
+        .insert(receipt.to_owned(), (until, receipt.to_owned()));
+    queue.hidden.insert((until, receipt.to_owned()), message);
+    Ok(())
+}
+
+/// Drops every message of a queue.
+pub fn purge(world: &mut World, arn: &str) -> Answer<()> {
+    let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
+    queue.waiting.clear();
+    queue.hidden.clear();
+    queue.receipts.clear();
+    Ok(())
+}
+
+fn missing(arn: &str) -> Refusal {
+    let message = format!("The specified queue does not exist: {}", name_of(arn));
+    Refusal::new(400, "AWS.SimpleQueueService.NonExistentQueue", message)
+}
+
+impl Queue {
+    /// Messages that may be handed out now, and those that are being worked on.
+    pub fn depth(&self) -> (usize, usize) {
+        (self.waiting.len(), self.hidden.len())
+    }
+
+    /// When there is something to hand out: now, or when the first hidden message shows again.
+    pub fn next_visible(&self, now: Millis) -> Option<Millis> {
+        if self.waiting.is_empty() {
+            self.hidden.first_key_value().map(|((until, _), _)| *until)
+        } else {
+            Some(now)
+        }
+    }
+
+    fn take(&mut self, now: Millis, reorder: bool) -> Option<Message> {
+        while let Some(entry) = self.hidden.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let ((_, receipt), message) = entry.remove_entry();
+            self.receipts.remove(&receipt);
+            self.waiting.push_back(message);
+        }
+        while self
+            .waiting
+            .front()
+            .is_some_and(|message| now - message.sent > RETENTION)
+        {
+            self.waiting.pop_front();
+        }
+        if reorder {
+            self.waiting.pop_back()
+        } else {
+            self.waiting.pop_front()
+        }
+    }
+
+    fn dead(&self, message: &Message) -> Option<String> {
+        let (arn, most) = self.redrive.as_ref()?;
+        (message.received > *most).then(|| arn.clone())
+    }
+}

@@ -1,0 +1,151 @@
+//! One attempt: one version, one rule, one destination. The checks stand in the order in which S3 meets
+//! them, so that the first obstacle names the reason.
+//!
+//! It refuses to decide what becomes of the source's status: that needs all destinations together.
+
+use super::rules::Rule;
+use super::{Reason, replica};
+use crate::world::World;
+use crate::world::bucket::Versioning;
+use crate::world::iam::REPLICATION_SERVICE;
+use crate::world::kms::KeyState;
+use crate::world::object::{Encryption, Version};
+
+/// What is to be replicated, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// The source bucket.
+    pub(super) source: &'a str,
+    /// The key.
+    pub(super) key: &'a str,
+    /// The version, as it is now.
+    pub(super) version: &'a Version,
+    /// The role of the replication configuration.
+    pub(super) role: &'a str,
+    /// Batch Replication, which never makes a deleted replica again.
+    pub(super) batch: bool,
+    /// Only metadata changed, and the replica was there: it has to be there still.
+    pub(super) update: bool,
+}
+
+/// Replicates, unless something stands in the way. `Ok(Some(reason))`: the object arrived, its tags did
+/// not, and nobody is told but the source's status.
+pub(super) fn attempt(
+    world: &mut World,
+    subject: &Subject<'_>,
+    rule: &Rule,
+) -> Result<Option<Reason>, Reason> {
+    check_source(world, subject)?;
+    check_destination(world, subject, rule)?;
+    let tags = tag_refusal(world, subject, rule);
+    replica::write(world, subject, rule, tags.is_none());
+    Ok(tags)
+}
+
+fn check_source(world: &World, subject: &Subject<'_>) -> Result<(), Reason> {
+    if !world.iam.trusts(subject.role, REPLICATION_SERVICE) {
+        return Err(Reason::AssumeRoleNotPermitted);
+    }
+    let object = object_arn(subject.source, subject.key);
+    if !world
+        .iam
+        .allows(subject.role, "s3:GetObjectVersionForReplication", &object)
+    {
+        return Err(Reason::SrcGetObjectNotPermitted);
+    }
+    if !world
+        .iam
+        .allows(subject.role, "s3:GetObjectVersionAcl", &object)
+    {
+        return Err(Reason::SrcGetAclNotPermitted);
+    }
+    if let Encryption::Kms { key, .. } = &subject.version.encryption {
+        if world.kms.state(key) != Some(KeyState::Enabled) {
+            return Err(Reason::SrcKmsKeyInvalidState);
+        }
+        if !world.iam.allows(subject.role, "kms:Decrypt", key) {
+            return Err(Reason::SrcGetObjectNotPermitted);
+        }
+    }
+    Ok(())
+}
+
+fn check_destination(world: &World, subject: &Subject<'_>, rule: &Rule) -> Result<(), Reason> {
+    let name = rule.destination.name();
+    let bucket = world.buckets.get(name).ok_or(Reason::DstBucketNotFound)?;
+    if bucket.versioning != Versioning::Enabled {
+        return Err(Reason::DstBucketUnversioned);
+    }
+    check_replica_key(world, subject, rule)?;
+    let object = object_arn(name, subject.key);
+    let allows = |action| world.iam.allows(subject.role, action, &object);
+    if subject.version.is_delete_marker() {
+        if !allows("s3:ReplicateDelete") {
+            return Err(Reason::DstDelObjNotPermitted);
+        }
+    } else if !allows("s3:ReplicateObject")
+        || (rule.destination.owner_override && !allows("s3:ObjectOwnerOverrideToBucketOwner"))
+    {
+        return Err(Reason::DstPutObjectNotPermitted);
+    }
+    let id = &subject.version.id;
+    let there = bucket
+        .keys
+        .get(subject.key)
+        .is_some_and(|versions| versions.iter().any(|version| version.id == *id));
+    if subject.update && !there {
+        return Err(Reason::DstVersionNotFound);
+    }
+    let deleted = || {
+        bucket
+            .hard_deleted
+            .contains(&(subject.key.to_owned(), id.to_string()))
+    };
+    if subject.batch && !there && !bucket.hard_deleted.is_empty() && deleted() {
+        return Err(Reason::DstObjectHardDeleted);
+    }
+    Ok(())
+}
+
+fn check_replica_key(world: &World, subject: &Subject<'_>, rule: &Rule) -> Result<(), Reason> {
+    let (Encryption::Kms { .. }, Some(key)) =
+        (&subject.version.encryption, rule.destination.kms_key())
+    else {
+        return Ok(());
+    };
+    match world.kms.state(key) {
+        None => return Err(Reason::DstKmsKeyNotFound),
+        Some(KeyState::Disabled | KeyState::PendingDeletion) => {
+            return Err(Reason::DstKmsKeyInvalidState);
+        }
+        Some(KeyState::Enabled) => {}
+    }
+    let allows = |action| world.iam.allows(subject.role, action, key);
+    if allows("kms:GenerateDataKey") && allows("kms:Encrypt") {
+        Ok(())
+    } else {
+        Err(Reason::DstPutObjectNotPermitted)
+    }
+}
+
+/// Why the tags do not go along, if they do not.
+fn tag_refusal(world: &World, subject: &Subject<'_>, rule: &Rule) -> Option<Reason> {
+    if subject.version.tags.is_empty() && !subject.update {
+        return None;
+    }
+    let source = object_arn(subject.source, subject.key);
+    if !world
+        .iam
+        .allows(subject.role, "s3:GetObjectVersionTagging", &source)
+    {
+        return Some(Reason::SrcGetTaggingNotPermitted);
+    }
+    let replica = object_arn(rule.destination.name(), subject.key);
+    let allowed = world.iam.allows(subject.role, "s3:ReplicateTags", &replica);
+    (!allowed).then_some(Reason::DstPutTaggingNotPermitted)
+}
+
+/// `arn:aws:s3:::BUCKET/KEY`.
+pub(crate) fn object_arn(bucket: &str, key: &str) -> String {
+    format!("arn:aws:s3:::{bucket}/{key}")
+}
