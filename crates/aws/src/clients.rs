@@ -48,9 +48,7 @@ pub struct Place<'a> {
 impl Clients {
     /// From the environment, as every AWS tool reads it.
     pub async fn from_env(account: String) -> Self {
-        let http = Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
+        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(5))
@@ -67,9 +65,9 @@ impl Clients {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(place.region.to_owned()))
-            .credentials_provider(
-                aws_credential_types::provider::SharedCredentialsProvider::new(credentials),
-            )
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
+                credentials,
+            ))
             .endpoint_url(place.endpoint)
             .http_client(http.clone())
             .sleep_impl(SharedAsyncSleep::new(NoSleep))

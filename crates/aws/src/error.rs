@@ -42,12 +42,7 @@ pub struct AwsError {
 
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            operation,
-            target,
-            message,
-            ..
-        } = self;
+        let Self { operation, target, message, .. } = self;
         let code = self.code.as_deref().unwrap_or("no code");
         write!(f, "{operation} {target}: {message} ({code})")?;
         match self.kind {
@@ -67,9 +62,7 @@ impl AwsError {
     where
         E: ProvideErrorMetadata,
     {
-        let status = error
-            .raw_response()
-            .map(|response| response.status().as_u16());
+        let status = error.raw_response().map(|response| response.status().as_u16());
         let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
         let code = meta.and_then(|meta| meta.code()).map(str::to_owned);
         let message = meta.and_then(|meta| meta.message()).map(str::to_owned);
@@ -90,13 +83,7 @@ impl AwsError {
         message: impl fmt::Display,
     ) -> Self {
         let (target, message) = (target.into(), message.to_string());
-        Self {
-            kind: Kind::Unavailable,
-            operation,
-            target,
-            code: None,
-            message,
-        }
+        Self { kind: Kind::Unavailable, operation, target, code: None, message }
     }
 }
 

@@ -33,30 +33,17 @@ pub async fn publish(clients: &Clients, bus: &str, entries: Vec<Entry>) -> Resul
                 .source(entry.source)
                 .detail_type(entry.detail_type)
                 .detail(entry.detail.to_string())
-                .time(DateTime::from_millis(
-                    i64::try_from(entry.at_ms).unwrap_or(i64::MAX),
-                ))
+                .time(DateTime::from_millis(i64::try_from(entry.at_ms).unwrap_or(i64::MAX)))
                 .build()
         })
         .collect();
     for entries in entries.chunks(ENTRIES_MAX) {
-        let request = clients
-            .events
-            .put_events()
-            .set_entries(Some(entries.to_vec()));
-        let output = request
-            .send()
-            .await
-            .map_err(|error| AwsError::of("PutEvents", bus, &error))?;
-        let refused = output
-            .entries()
-            .iter()
-            .find(|entry| entry.error_code().is_some());
+        let request = clients.events.put_events().set_entries(Some(entries.to_vec()));
+        let output =
+            request.send().await.map_err(|error| AwsError::of("PutEvents", bus, &error))?;
+        let refused = output.entries().iter().find(|entry| entry.error_code().is_some());
         if let Some(entry) = refused {
-            let (code, why) = (
-                entry.error_code(),
-                entry.error_message().unwrap_or_default(),
-            );
+            let (code, why) = (entry.error_code(), entry.error_message().unwrap_or_default());
             let mut problem = AwsError::local("PutEvents", bus, why);
             problem.code = code.map(str::to_owned);
             return Err(problem);

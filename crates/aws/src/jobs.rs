@@ -40,11 +40,7 @@ pub async fn create(clients: &Clients, request: &JobRequest) -> Result<String, A
         .create_job()
         .account_id(&request.account)
         .confirmation_required(request.confirm)
-        .operation(
-            JobOperation::builder()
-                .s3_replicate_object(replicate)
-                .build(),
-        )
+        .operation(JobOperation::builder().s3_replicate_object(replicate).build())
         .report(report(request))
         .client_request_token(&request.token)
         .description(&request.description)
@@ -83,27 +79,16 @@ fn manifest(object_arn: &str, etag: &str) -> Result<JobManifest, BuildError> {
         .fields(JobManifestFieldName::Key)
         .fields(JobManifestFieldName::VersionId)
         .build()?;
-    let location = JobManifestLocation::builder()
-        .object_arn(object_arn)
-        .e_tag(etag)
-        .build()?;
+    let location = JobManifestLocation::builder().object_arn(object_arn).e_tag(etag).build()?;
     Ok(JobManifest::builder().spec(spec).location(location).build())
 }
 
 fn generator(source: &JobSource) -> Result<JobManifestGenerator, BuildError> {
-    let JobSource::Generator {
-        bucket_arn,
-        statuses,
-        created_before,
-        output,
-    } = source
-    else {
+    let JobSource::Generator { bucket_arn, statuses, created_before, output } = source else {
         return Err(BuildError::other("not a generator"));
     };
-    let statuses: Vec<_> = statuses
-        .iter()
-        .map(|status| ReplicationStatus::from(status.as_str()))
-        .collect();
+    let statuses: Vec<_> =
+        statuses.iter().map(|status| ReplicationStatus::from(status.as_str())).collect();
     let before = created_before.map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
     let filter = JobManifestGeneratorFilter::builder()
         .eligible_for_replication(true)
@@ -122,27 +107,17 @@ fn generator(source: &JobSource) -> Result<JobManifestGenerator, BuildError> {
             .build()?;
         generator = generator.manifest_output_location(location);
     }
-    Ok(JobManifestGenerator::S3JobManifestGenerator(
-        generator.build()?,
-    ))
+    Ok(JobManifestGenerator::S3JobManifestGenerator(generator.build()?))
 }
 
 /// Describes a job; `None` if S3 does not know it.
 pub async fn describe(clients: &Clients, id: &str) -> Result<Option<Job>, AwsError> {
-    let call = clients
-        .s3control
-        .describe_job()
-        .account_id(&clients.account)
-        .job_id(id);
+    let call = clients.s3control.describe_job().account_id(&clients.account).job_id(id);
     let output = match call.send().await {
         Ok(output) => output,
         Err(error) => {
             let problem = AwsError::of("DescribeJob", id, &error);
-            return if problem.kind == Kind::NotFound {
-                Ok(None)
-            } else {
-                Err(problem)
-            };
+            return if problem.kind == Kind::NotFound { Ok(None) } else { Err(problem) };
         }
     };
     let Some(job) = output.job() else {
@@ -159,10 +134,7 @@ pub async fn describe(clients: &Clients, id: &str) -> Result<Option<Job>, AwsErr
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let reasons = job.failure_reasons().iter();
     Ok(Some(Job {
-        status: job
-            .status()
-            .map(|status| status.as_str().to_owned())
-            .unwrap_or_default(),
+        status: job.status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
         description: job.description().map(str::to_owned),
         tasks,
         created_ms: job.creation_time().and_then(millis).unwrap_or_default(),
@@ -186,11 +158,7 @@ pub async fn find_by_description(
     let mut found = Vec::new();
     let mut token = None;
     loop {
-        let call = clients
-            .s3control
-            .list_jobs()
-            .account_id(&clients.account)
-            .max_results(1_000);
+        let call = clients.s3control.list_jobs().account_id(&clients.account).max_results(1_000);
         let output = call.set_next_token(token).send().await;
         let output = output.map_err(|error| AwsError::of("ListJobs", description, &error))?;
         for job in output.jobs() {
@@ -214,13 +182,8 @@ pub async fn update_status(
     status: &str,
     why: &str,
 ) -> Result<(), AwsError> {
-    let call = clients
-        .s3control
-        .update_job_status()
-        .account_id(&clients.account)
-        .job_id(id);
+    let call = clients.s3control.update_job_status().account_id(&clients.account).job_id(id);
     let call = call.requested_job_status(RequestedJobStatus::from(status));
     let sent = call.status_update_reason(why).send().await;
-    sent.map(drop)
-        .map_err(|error| AwsError::of("UpdateJobStatus", id, &error))
+    sent.map(drop).map_err(|error| AwsError::of("UpdateJobStatus", id, &error))
 }

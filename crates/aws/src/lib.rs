@@ -23,9 +23,5 @@ pub use woken::{NoTime, Woken, wall_clock};
 pub fn logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(filter)
-        .with_target(false)
-        .init();
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_target(false).init();
 }

@@ -17,12 +17,7 @@ pub async fn head(
     key: &str,
     version: &str,
 ) -> Result<Option<Head>, AwsError> {
-    let request = clients
-        .s3
-        .head_object()
-        .bucket(bucket)
-        .key(key)
-        .version_id(version);
+    let request = clients.s3.head_object().bucket(bucket).key(key).version_id(version);
     match request.send().await {
         Ok(output) => {
             let replication = output.replication_status().map(|s| s.as_str().to_owned());
@@ -31,11 +26,7 @@ pub async fn head(
         Err(error) => {
             let target = format!("s3://{bucket}/{key}?versionId={version}");
             let problem = AwsError::of("HeadObject", target, &error);
-            if problem.kind == Kind::NotFound {
-                Ok(None)
-            } else {
-                Err(problem)
-            }
+            if problem.kind == Kind::NotFound { Ok(None) } else { Err(problem) }
         }
     }
 }

@@ -50,15 +50,7 @@ impl LineReader {
                 Err(_) => Decoder::Plain,
             },
         };
-        Self {
-            store,
-            key,
-            etag: None,
-            at: 0,
-            ended: false,
-            decoder,
-            lines: Vec::new(),
-        }
+        Self { store, key, etag: None, at: 0, ended: false, decoder, lines: Vec::new() }
     }
 
     /// The next page of whole lines; `None` at the end. An object that is gone, or was replaced since
@@ -86,10 +78,7 @@ impl LineReader {
 
     async fn fetch(&mut self) -> Result<(), AwsError> {
         let to = self.at + READ_BYTES;
-        let got = self
-            .store
-            .get_range(&self.key, self.at, to, self.etag.as_deref())
-            .await?;
+        let got = self.store.get_range(&self.key, self.at, to, self.etag.as_deref()).await?;
         let Some(object) = got else {
             return Err(AwsError {
                 kind: Kind::NotFound,
@@ -163,13 +152,7 @@ impl LineWriter {
                 Err(_) => Encoder::Plain(Vec::new()),
             },
         };
-        Self {
-            store,
-            key,
-            encoder,
-            upload: None,
-            bytes: 0,
-        }
+        Self { store, key, encoder, upload: None, bytes: 0 }
     }
 
     /// Writes a line, or several.
@@ -203,14 +186,8 @@ impl LineWriter {
         };
         if self.upload.is_none() {
             let bytes = rest.len() as u64;
-            let etag = self
-                .store
-                .put(&self.key, Bytes::from(rest), "text/csv")
-                .await?;
-            return Ok(Finished {
-                bytes,
-                etag: unquoted(&etag),
-            });
+            let etag = self.store.put(&self.key, Bytes::from(rest), "text/csv").await?;
+            return Ok(Finished { bytes, etag: unquoted(&etag) });
         }
         if !rest.is_empty() {
             self.part(rest).await?;
@@ -225,22 +202,12 @@ impl LineWriter {
             None => self.create().await?,
         };
         let number = i32::try_from(upload.parts.len() + 1).unwrap_or(i32::MAX);
-        let request = self
-            .store
-            .clients
-            .s3
-            .upload_part()
-            .bucket(&self.store.bucket);
-        let request = request
-            .key(&self.key)
-            .upload_id(&upload.id)
-            .part_number(number);
+        let request = self.store.clients.s3.upload_part().bucket(&self.store.bucket);
+        let request = request.key(&self.key).upload_id(&upload.id).part_number(number);
         match request.body(ByteStream::from(part)).send().await {
             Ok(output) => {
                 let part = CompletedPart::builder().part_number(number);
-                upload
-                    .parts
-                    .push(part.set_e_tag(output.e_tag().map(str::to_owned)).build());
+                upload.parts.push(part.set_e_tag(output.e_tag().map(str::to_owned)).build());
                 self.upload = Some(upload);
                 Ok(())
             }
@@ -253,51 +220,29 @@ impl LineWriter {
     }
 
     async fn create(&self) -> Result<Upload, AwsError> {
-        let request = self
-            .store
-            .clients
-            .s3
-            .create_multipart_upload()
-            .bucket(&self.store.bucket);
+        let request = self.store.clients.s3.create_multipart_upload().bucket(&self.store.bucket);
         let request = request.key(&self.key).content_type("text/csv");
         let request = request.server_side_encryption(ServerSideEncryption::Aes256);
         let output = request.send().await;
         let output =
             output.map_err(|error| self.store.error("CreateMultipartUpload", &self.key, &error))?;
-        Ok(Upload {
-            id: output.upload_id().unwrap_or_default().to_owned(),
-            parts: Vec::new(),
-        })
+        Ok(Upload { id: output.upload_id().unwrap_or_default().to_owned(), parts: Vec::new() })
     }
 
     async fn complete(self) -> Result<Finished, AwsError> {
         let Some(Upload { id, parts }) = &self.upload else {
-            return Err(AwsError::local(
-                "CompleteMultipartUpload",
-                self.key,
-                "no upload",
-            ));
+            return Err(AwsError::local("CompleteMultipartUpload", self.key, "no upload"));
         };
-        let parts = CompletedMultipartUpload::builder()
-            .set_parts(Some(parts.clone()))
-            .build();
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.clone())).build();
         let request = self.store.clients.s3.complete_multipart_upload();
-        let request = request
-            .bucket(&self.store.bucket)
-            .key(&self.key)
-            .upload_id(id);
+        let request = request.bucket(&self.store.bucket).key(&self.key).upload_id(id);
         match request.multipart_upload(parts).send().await {
             Ok(output) => {
                 let etag = unquoted(output.e_tag().unwrap_or_default());
-                Ok(Finished {
-                    bytes: self.bytes,
-                    etag,
-                })
+                Ok(Finished { bytes: self.bytes, etag })
             }
             Err(error) => {
-                let problem = self
-                    .store
-                    .error("CompleteMultipartUpload", &self.key, &error);
+                let problem = self.store.error("CompleteMultipartUpload", &self.key, &error);
                 self.abort(id).await;
                 Err(problem)
             }
@@ -307,12 +252,7 @@ impl LineWriter {
     /// Parts that belong to nothing cost money until they are aborted; a lifecycle rule catches those
     /// that this does not.
     async fn abort(&self, id: &str) {
-        let request = self
-            .store
-            .clients
-            .s3
-            .abort_multipart_upload()
-            .bucket(&self.store.bucket);
+        let request = self.store.clients.s3.abort_multipart_upload().bucket(&self.store.bucket);
         if let Err(error) = request.key(&self.key).upload_id(id).send().await {
             let problem = self.store.error("AbortMultipartUpload", &self.key, &error);
             tracing::warn!(error = %problem, "upload not aborted");

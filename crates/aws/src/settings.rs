@@ -20,21 +20,13 @@ pub struct SettingsError(pub Vec<String>);
 impl Settings {
     /// The process's environment.
     pub fn from_env() -> Self {
-        Self {
-            values: std::env::vars().collect(),
-            problems: Vec::new(),
-        }
+        Self { values: std::env::vars().collect(), problems: Vec::new() }
     }
 
     /// These settings and no others.
     pub fn of<const N: usize>(values: [(&str, &str); N]) -> Self {
-        let values = values
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self {
-            values: values.collect(),
-            problems: Vec::new(),
-        }
+        let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { values: values.collect(), problems: Vec::new() }
     }
 
     /// A setting that there has to be; empty, and a problem, if there is none.
@@ -50,10 +42,7 @@ impl Settings {
 
     /// A setting that there may be; an empty one is none.
     pub fn optional(&mut self, name: &str) -> Option<String> {
-        self.values
-            .get(name)
-            .filter(|value| !value.trim().is_empty())
-            .cloned()
+        self.values.get(name).filter(|value| !value.trim().is_empty()).cloned()
     }
 
     /// A setting that is a JSON document, if there is one.
@@ -65,9 +54,7 @@ impl Settings {
                 // The value may hold a secret: only where it breaks is said.
                 let (line, column) = (why.line(), why.column());
                 let kind = why.classify();
-                self.problems.push(format!(
-                    "{name} cannot be read ({kind:?} at {line}:{column})"
-                ));
+                self.problems.push(format!("{name} cannot be read ({kind:?} at {line}:{column})"));
                 None
             }
         }
@@ -75,11 +62,7 @@ impl Settings {
 
     /// Fails if anything was wrong.
     pub fn finish(self) -> Result<(), SettingsError> {
-        if self.problems.is_empty() {
-            Ok(())
-        } else {
-            Err(SettingsError(self.problems))
-        }
+        if self.problems.is_empty() { Ok(()) } else { Err(SettingsError(self.problems)) }
     }
 }
 
@@ -94,9 +77,7 @@ mod tests {
         assert_eq!(settings.json::<Vec<u32>>("B"), None);
         assert_eq!(settings.json::<Vec<u32>>("C"), Some(vec![1]));
         assert_eq!(settings.required("D"), "d");
-        let problems = settings
-            .finish()
-            .map_err(|SettingsError(problems)| problems);
+        let problems = settings.finish().map_err(|SettingsError(problems)| problems);
         let expected = ["A is not set", "B cannot be read (Eof at 1:1)"].map(str::to_owned);
         assert_eq!(problems, Err(expected.to_vec()));
     }

@@ -90,23 +90,13 @@ impl Store {
 
     /// Reads an object; `None` if there is none.
     pub async fn get(&self, key: &str) -> Result<Option<Object>, AwsError> {
-        let sent = self
-            .clients
-            .s3
-            .get_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .send()
-            .await;
+        let sent = self.clients.s3.get_object().bucket(&self.bucket).key(key).send().await;
         let output = match sent {
             Ok(output) => output,
             Err(error) => return none_if_missing(self.error("GetObject", key, &error)),
         };
         let etag = output.e_tag().unwrap_or_default().to_owned();
-        Ok(Some(Object {
-            bytes: self.body(output, key).await?,
-            etag,
-        }))
+        Ok(Some(Object { bytes: self.body(output, key).await?, etag }))
     }
 
     /// Reads the bytes of an object from `from` up to `to`, which it may end before; `None` if there
@@ -119,13 +109,7 @@ impl Store {
         etag: Option<&str>,
     ) -> Result<Option<Object>, AwsError> {
         let range = format!("bytes={from}-{}", to.saturating_sub(1).max(from));
-        let request = self
-            .clients
-            .s3
-            .get_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .range(range);
+        let request = self.clients.s3.get_object().bucket(&self.bucket).key(key).range(range);
         let output = match request.set_if_match(etag.map(str::to_owned)).send().await {
             Ok(output) => output,
             Err(error) => {
@@ -133,19 +117,13 @@ impl Store {
                 // A range past the end: nothing is there.
                 if problem.code.as_deref() == Some("InvalidRange") {
                     let etag = etag.unwrap_or_default().to_owned();
-                    return Ok(Some(Object {
-                        bytes: Bytes::new(),
-                        etag,
-                    }));
+                    return Ok(Some(Object { bytes: Bytes::new(), etag }));
                 }
                 return none_if_missing(problem);
             }
         };
         let etag = output.e_tag().unwrap_or_default().to_owned();
-        Ok(Some(Object {
-            bytes: self.body(output, key).await?,
-            etag,
-        }))
+        Ok(Some(Object { bytes: self.body(output, key).await?, etag }))
     }
 
     async fn body(&self, output: GetObjectOutput, key: &str) -> Result<Bytes, AwsError> {
@@ -178,15 +156,7 @@ impl Store {
 
     /// Whether there is an object.
     pub async fn exists(&self, key: &str) -> Result<bool, AwsError> {
-        match self
-            .clients
-            .s3
-            .head_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .send()
-            .await
-        {
+        match self.clients.s3.head_object().bucket(&self.bucket).key(key).send().await {
             Ok(_) => Ok(true),
             Err(error) => {
                 none_if_missing::<()>(self.error("HeadObject", key, &error)).map(|_| false)
@@ -226,10 +196,7 @@ impl Store {
         expected: Option<&str>,
     ) -> Result<Swapped, AwsError> {
         let condition = expected.map_or(Condition::Absent, Condition::Is);
-        match self
-            .write(key, self.json(key, value)?, JSON, &condition)
-            .await
-        {
+        match self.write(key, self.json(key, value)?, JSON, &condition).await {
             Ok(etag) => Ok(Swapped::Won { etag }),
             // Expected to be there and gone: somebody else was at it.
             Err(problem) if matches!(problem.kind, Kind::Precondition | Kind::NotFound) => {
@@ -242,9 +209,7 @@ impl Store {
     fn json<T: Serialize>(&self, key: &str, value: &T) -> Result<Bytes, AwsError> {
         let target = format!("s3://{}/{key}", self.bucket);
         let bytes = serde_json::to_vec_pretty(value);
-        bytes
-            .map(Bytes::from)
-            .map_err(|why| AwsError::local("PutObject", target, why))
+        bytes.map(Bytes::from).map_err(|why| AwsError::local("PutObject", target, why))
     }
 
     async fn write(
@@ -290,25 +255,13 @@ impl Store {
         let mut listed = Vec::new();
         let mut token = None;
         while listed.len() < max {
-            let request = self
-                .clients
-                .s3
-                .list_objects_v2()
-                .bucket(&self.bucket)
-                .prefix(prefix);
+            let request = self.clients.s3.list_objects_v2().bucket(&self.bucket).prefix(prefix);
             let page = i32::try_from((max - listed.len()).min(1_000)).unwrap_or(1_000);
-            let sent = request
-                .max_keys(page)
-                .set_continuation_token(token)
-                .send()
-                .await;
+            let sent = request.max_keys(page).set_continuation_token(token).send().await;
             let output = sent.map_err(|error| self.error("ListObjectsV2", prefix, &error))?;
             for object in output.contents() {
                 let key = object.key().unwrap_or_default().to_owned();
-                listed.push(Listed {
-                    key,
-                    size: object.size().unwrap_or_default().unsigned_abs(),
-                });
+                listed.push(Listed { key, size: object.size().unwrap_or_default().unsigned_abs() });
             }
             token = output.next_continuation_token().map(str::to_owned);
             if token.is_none() {
@@ -323,22 +276,10 @@ impl Store {
         let mut prefixes = Vec::new();
         let mut token = None;
         loop {
-            let request = self
-                .clients
-                .s3
-                .list_objects_v2()
-                .bucket(&self.bucket)
-                .prefix(prefix);
-            let sent = request
-                .delimiter("/")
-                .set_continuation_token(token)
-                .send()
-                .await;
+            let request = self.clients.s3.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+            let sent = request.delimiter("/").set_continuation_token(token).send().await;
             let output = sent.map_err(|error| self.error("ListObjectsV2", prefix, &error))?;
-            let found = output
-                .common_prefixes()
-                .iter()
-                .filter_map(|common| common.prefix());
+            let found = output.common_prefixes().iter().filter_map(|common| common.prefix());
             prefixes.extend(found.map(str::to_owned));
             token = output.next_continuation_token().map(str::to_owned);
             if token.is_none() {
@@ -350,26 +291,15 @@ impl Store {
     /// Deletes objects; those that are gone are deleted already.
     pub async fn delete(&self, keys: &[String]) -> Result<(), AwsError> {
         for keys in keys.chunks(DELETE_MAX) {
-            let identifiers = keys
-                .iter()
-                .filter_map(|key| ObjectIdentifier::builder().key(key).build().ok());
-            let delete = Delete::builder()
-                .set_objects(Some(identifiers.collect()))
-                .quiet(true);
+            let identifiers =
+                keys.iter().filter_map(|key| ObjectIdentifier::builder().key(key).build().ok());
+            let delete = Delete::builder().set_objects(Some(identifiers.collect())).quiet(true);
             let first = keys.first().map(String::as_str).unwrap_or_default();
-            let delete = delete
-                .build()
-                .map_err(|why| AwsError::local("DeleteObjects", first, why))?;
-            let request = self
-                .clients
-                .s3
-                .delete_objects()
-                .bucket(&self.bucket)
-                .delete(delete);
-            let output = request
-                .send()
-                .await
-                .map_err(|error| self.error("DeleteObjects", first, &error))?;
+            let delete =
+                delete.build().map_err(|why| AwsError::local("DeleteObjects", first, why))?;
+            let request = self.clients.s3.delete_objects().bucket(&self.bucket).delete(delete);
+            let output =
+                request.send().await.map_err(|error| self.error("DeleteObjects", first, &error))?;
             if let Some(error) = output.errors().first() {
                 let target = format!("s3://{}/{}", self.bucket, error.key().unwrap_or_default());
                 let why = error.message().unwrap_or("not deleted");
@@ -400,9 +330,5 @@ const JSON: &str = "application/json";
 /// A missing object is an answer; a missing bucket is not.
 fn none_if_missing<T>(problem: AwsError) -> Result<Option<T>, AwsError> {
     let bucket = problem.code.as_deref() == Some("NoSuchBucket");
-    if problem.kind == Kind::NotFound && !bucket {
-        Ok(None)
-    } else {
-        Err(problem)
-    }
+    if problem.kind == Kind::NotFound && !bucket { Ok(None) } else { Err(problem) }
 }

@@ -29,11 +29,7 @@ pub async fn post(
     body: String,
 ) -> Result<Reply, AwsError> {
     let Some((base, path)) = split(url) else {
-        return Err(AwsError::local(
-            "POST",
-            "the webhook",
-            "its URL is not https://host/path",
-        ));
+        return Err(AwsError::local("POST", "the webhook", "its URL is not https://host/path"));
     };
     let operation = Operation::builder()
         .service_name("webhook")
@@ -63,10 +59,7 @@ pub async fn post(
 fn reply(response: &HttpResponse) -> Reply {
     let body = response.body().bytes().unwrap_or_default();
     let kept = body.get(..ANSWER_MAX.min(body.len())).unwrap_or_default();
-    Reply {
-        status: response.status().as_u16(),
-        body: String::from_utf8_lossy(kept).into_owned(),
-    }
+    Reply { status: response.status().as_u16(), body: String::from_utf8_lossy(kept).into_owned() }
 }
 
 /// Scheme and host, and the rest.

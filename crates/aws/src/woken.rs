@@ -24,27 +24,19 @@ impl Woken {
     pub fn of(event: &Value, id: &str) -> Result<Self, NoTime> {
         let time = event.get("time").and_then(Value::as_str);
         match time.and_then(Timestamp::parse) {
-            Some(now) => Ok(Self {
-                now,
-                id: id.to_owned(),
-            }),
+            Some(now) => Ok(Self { now, id: id.to_owned() }),
             None => Err(NoTime(time.map(str::to_owned))),
         }
     }
 
     /// By messages that carry their own times: *now* only dates notices.
     pub fn at(now: Timestamp, id: &str) -> Self {
-        Self {
-            now,
-            id: id.to_owned(),
-        }
+        Self { now, id: id.to_owned() }
     }
 }
 
 /// The wall clock: for signatures, and for messages that carry no time of their own.
 pub fn wall_clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Timestamp(since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }))
+    Timestamp(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }

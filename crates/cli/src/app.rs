@@ -37,11 +37,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let chats = json!([{"name": "slack", "kind": "slack", "url": SLACK}]);
-        Self {
-            limits: Limits::default(),
-            chats,
-            window: 60_000,
-        }
+        Self { limits: Limits::default(), chats, window: 60_000 }
     }
 }
 
@@ -140,16 +136,10 @@ impl App {
                 Some(known) => known.statements.extend(role.statements),
                 None => world.iam.put(role),
             }
-            world
-                .queues
-                .get(QUEUE)
-                .map(|queue| queue.arn.clone())
-                .unwrap_or_default()
+            world.queues.get(QUEUE).map(|queue| queue.arn.clone()).unwrap_or_default()
         });
-        let events = [
-            "s3:Replication:OperationFailedReplication",
-            "s3:Replication:OperationNotTracked",
-        ];
+        let events =
+            ["s3:Replication:OperationFailedReplication", "s3:Replication:OperationNotTracked"];
         let configuration = QueueConfiguration::builder()
             .id("resilver")
             .queue_arn(queue)
@@ -158,14 +148,9 @@ impl App {
             .map_err(|why| {
                 AppError::Setup("PutBucketNotificationConfiguration", why.to_string())
             })?;
-        let document = NotificationConfiguration::builder()
-            .queue_configurations(configuration)
-            .build();
-        let call = self
-            .clients
-            .s3
-            .put_bucket_notification_configuration()
-            .bucket(bucket);
+        let document =
+            NotificationConfiguration::builder().queue_configurations(configuration).build();
+        let call = self.clients.s3.put_bucket_notification_configuration().bucket(bucket);
         let sent = call.notification_configuration(document).send().await;
         sent.map(drop).map_err(|why| {
             AppError::Setup("PutBucketNotificationConfiguration", format!("{why:?}"))
@@ -181,8 +166,7 @@ impl App {
             if let Err(why) = &answer {
                 tracing::warn!(function = invocation.function, why, "the function failed");
             }
-            self.emulator
-                .with(|world| world.finish_invocation(&invocation.id, answer));
+            self.emulator.with(|world| world.finish_invocation(&invocation.id, answer));
             ran.insert(invocation.function);
         }
         ran
@@ -190,37 +174,27 @@ impl App {
 
     /// Runs one function.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<Value, String> {
-        let Invocation {
-            id,
-            function,
-            payload,
-            time,
-            ..
-        } = invocation;
+        let Invocation { id, function, payload, time, .. } = invocation;
         let woken = Woken::of(payload, id);
         match function.as_str() {
             "collect" => {
                 let batch =
                     serde_json::from_value(payload.clone()).map_err(|why| why.to_string())?;
                 let woken = Woken::at(resilver_heal::time::Timestamp(*time), id);
-                Ok(json!(
-                    resilver_collect::handle(&self.collect, &woken, batch).await
-                ))
+                Ok(json!(resilver_collect::handle(&self.collect, &woken, batch).await))
             }
             "launch" => {
                 let woken = woken.map_err(|why| why.to_string())?;
-                resilver_launch::handle(&self.launch, &woken)
-                    .await
-                    .map_err(|why| why.to_string())
+                resilver_launch::handle(&self.launch, &woken).await.map_err(|why| why.to_string())
             }
             "settle" => {
                 let woken = woken.map_err(|why| why.to_string())?;
                 let done = resilver_settle::handle(&self.settle, &woken, payload).await;
                 done.map_err(|why| why.to_string())
             }
-            "notify" => resilver_notify::handle(&self.notify, payload)
-                .await
-                .map_err(|why| why.to_string()),
+            "notify" => {
+                resilver_notify::handle(&self.notify, payload).await.map_err(|why| why.to_string())
+            }
             other => Err(format!("there is no function {other}")),
         }
     }
@@ -267,15 +241,8 @@ impl App {
     /// left or is a person's, and all is said.
     async fn is_quiet(&self, bucket: &Bucket, head: Option<&Head>) -> Result<bool, AppError> {
         let still = self.emulator.with(|world| {
-            let queue = world
-                .queues
-                .get(QUEUE)
-                .map(queue::Queue::depth)
-                .unwrap_or_default();
-            let agenda = world
-                .agenda
-                .iter()
-                .all(|(_, task)| matches!(task, Task::Schedule(_)));
+            let queue = world.queues.get(QUEUE).map(queue::Queue::depth).unwrap_or_default();
+            let agenda = world.agenda.iter().all(|(_, task)| matches!(task, Task::Schedule(_)));
             agenda && queue == (0, 0) && world.lambda.is_idle()
         });
         if !still || head.is_some_and(|head| laws::it_has_ended(head).is_err()) {
@@ -291,10 +258,7 @@ impl App {
 
     /// The head of a bucket's ledger, if it has one.
     pub async fn head(&self, bucket: &Bucket) -> Result<Option<Head>, AppError> {
-        let head = self
-            .store
-            .get_json::<Head>(&StateKey::Head(bucket).to_string())
-            .await?;
+        let head = self.store.get_json::<Head>(&StateKey::Head(bucket).to_string()).await?;
         Ok(head.map(|loaded| loaded.value))
     }
 
@@ -303,9 +267,7 @@ impl App {
         let Some(run) = &head.run else { return Ok(()) };
         let mut reader = LineReader::new(self.store.clone(), run.key.clone());
         while let Some(page) = reader.next().await? {
-            decode_page(&page, Entry::decode)?
-                .into_iter()
-                .for_each(&mut each);
+            decode_page(&page, Entry::decode)?.into_iter().for_each(&mut each);
         }
         Ok(())
     }
@@ -339,10 +301,9 @@ fn wire(world: &mut World, options: &Options) -> Result<(), Refusal> {
         },
     });
     let notices = json!({"source": [NOTICE_SOURCE], "detail-type": [NOTICE_DETAIL_TYPE]});
-    for (rule, pattern, function) in [
-        ("resilver-jobs", jobs, "settle"),
-        ("resilver-notices", notices, "notify"),
-    ] {
+    for (rule, pattern, function) in
+        [("resilver-jobs", jobs, "settle"), ("resilver-notices", notices, "notify")]
+    {
         bus::put_rule(world, rule, &pattern.to_string(), true)?;
         let arn = format!(
             "arn:aws:lambda:{}:{}:function:{function}",

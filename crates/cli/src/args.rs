@@ -61,13 +61,6 @@ pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Asked, CliError> {
     let line = rendered.lines().next().unwrap_or_default();
     let line = line.strip_prefix("error: ").unwrap_or(line);
     let demo = arguments.iter().any(|argument| argument == "demo");
-    let help = if demo {
-        "resilver demo --help"
-    } else {
-        "resilver --help"
-    };
-    Err(CliError::usage(
-        line.trim_end_matches(':').to_owned(),
-        format!("type `{help}`"),
-    ))
+    let help = if demo { "resilver demo --help" } else { "resilver --help" };
+    Err(CliError::usage(line.trim_end_matches(':').to_owned(), format!("type `{help}`")))
 }

@@ -32,33 +32,18 @@ pub struct CliError {
 impl CliError {
     /// Wrong usage.
     pub fn usage(message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Usage,
-            code: "usage",
-            message: message.into(),
-            next: next.into(),
-        }
+        Self { exit: Exit::Usage, code: "usage", message: message.into(), next: next.into() }
     }
 
     /// A path that does not exist, or cannot be used.
     pub fn path(message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Usage,
-            code: "path",
-            message: message.into(),
-            next: next.into(),
-        }
+        Self { exit: Exit::Usage, code: "path", message: message.into(), next: next.into() }
     }
 
     /// Something that could not be found out.
     pub fn unknown(message: impl Into<String>) -> Self {
         let next = "run it again with RUST_LOG=debug and report what it says".to_owned();
-        Self {
-            exit: Exit::Unknown,
-            code: "aws",
-            message: message.into(),
-            next,
-        }
+        Self { exit: Exit::Unknown, code: "aws", message: message.into(), next }
     }
 
     /// As a document.

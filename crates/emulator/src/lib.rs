@@ -54,13 +54,7 @@ impl Emulator {
     pub fn new(config: Config) -> Self {
         let world = Arc::new(Mutex::new(World::new(config)));
         let router = Router::new(Arc::clone(&world));
-        Self {
-            shared: Arc::new(Shared {
-                world,
-                router,
-                outbox: Mutex::default(),
-            }),
-        }
+        Self { shared: Arc::new(Shared { world, router, outbox: Mutex::default() }) }
     }
 
     /// Looks at the world, or changes it behind the services' backs. Must not call back into the
@@ -126,13 +120,7 @@ impl Emulator {
     /// Answers the next `times` posts to addresses that begin with `prefix` with `status`.
     pub fn answer_webhooks(&self, prefix: &str, status: u16, times: u32) {
         let prefix = prefix.to_owned();
-        self.script(Reply {
-            prefix,
-            status,
-            body: String::new(),
-            retry_after: None,
-            times,
-        });
+        self.script(Reply { prefix, status, body: String::new(), retry_after: None, times });
     }
 
     /// Adds an answer to the script of the outbox. Earlier ones come first.

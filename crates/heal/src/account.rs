@@ -50,10 +50,7 @@ pub struct Room {
 
 impl Default for Account {
     fn default() -> Self {
-        Self {
-            format: ACCOUNT_FORMAT,
-            reservations: BTreeMap::new(),
-        }
+        Self { format: ACCOUNT_FORMAT, reservations: BTreeMap::new() }
     }
 }
 
@@ -107,12 +104,7 @@ impl Account {
         if room.met.is_some() || rows > room.rows {
             return false;
         }
-        let reservation = Reservation {
-            bucket: bucket.clone(),
-            at: now,
-            rows,
-            ended: false,
-        };
+        let reservation = Reservation { bucket: bucket.clone(), at: now, rows, ended: false };
         self.reservations.insert(plan.clone(), reservation);
         true
     }

@@ -145,19 +145,13 @@ impl Entry {
             self.state,
             State::Held | State::InFlight { canary: true, .. } | State::Confirming { .. }
         );
-        let blames = self
-            .blames
-            .iter()
-            .filter(|blame| match blame.reason.class() {
-                Class::Fix => true,
-                Class::Race => held,
-                _ => false,
-            });
+        let blames = self.blames.iter().filter(|blame| match blame.reason.class() {
+            Class::Fix => true,
+            Class::Race => held,
+            _ => false,
+        });
         let mut causes: Vec<Cause> = blames
-            .map(|b| Cause {
-                reason: b.reason.clone(),
-                destination: b.destination.clone(),
-            })
+            .map(|b| Cause { reason: b.reason.clone(), destination: b.destination.clone() })
             .collect();
         causes.sort();
         causes.dedup();
@@ -183,21 +177,11 @@ impl Entry {
     fn state_fields(&self) -> (&'static str, u64, String) {
         match &self.state {
             State::Waiting { not_before } => ("waiting", not_before.0, String::new()),
-            State::InFlight {
-                plan,
-                since,
-                canary: false,
-            } => ("in-flight", since.0, plan.to_string()),
-            State::InFlight {
-                plan,
-                since,
-                canary: true,
-            } => ("canary", since.0, plan.to_string()),
-            State::Confirming {
-                plan,
-                look_at,
-                looks,
-            } => {
+            State::InFlight { plan, since, canary: false } => {
+                ("in-flight", since.0, plan.to_string())
+            }
+            State::InFlight { plan, since, canary: true } => ("canary", since.0, plan.to_string()),
+            State::Confirming { plan, look_at, looks } => {
                 let plan = plan.as_ref().map_or("", PlanId::as_str);
                 ("confirming", look_at.0, format!("{looks}:{plan}"))
             }
@@ -219,15 +203,7 @@ impl Entry {
         let blames = fields.text()?.split(' ').filter(|text| !text.is_empty());
         let blames = blames.map(Blame::read).collect::<Option<Vec<_>>>();
         let blames = blames.ok_or_else(|| fields.complain("not a list of blames"))?;
-        Ok(Self {
-            id,
-            state,
-            attempts,
-            first_seen,
-            last_failure,
-            judged,
-            blames,
-        })
+        Ok(Self { id, state, attempts, first_seen, last_failure, judged, blames })
     }
 }
 
@@ -239,39 +215,21 @@ fn decode_state(fields: &mut Fields<'_>) -> Result<State, Corrupt> {
         |text: &str| PlanId::try_from(text.to_owned()).map_err(|_| fields.complain("not a plan"));
     Ok(match name {
         "waiting" => State::Waiting { not_before: at },
-        "in-flight" | "canary" => State::InFlight {
-            plan: plan(more)?,
-            since: at,
-            canary: name == "canary",
-        },
+        "in-flight" | "canary" => {
+            State::InFlight { plan: plan(more)?, since: at, canary: name == "canary" }
+        }
         "confirming" => {
-            let (looks, of) = more
-                .split_once(':')
-                .ok_or_else(|| fields.complain("not looks and a plan"))?;
-            let looks = looks
-                .parse()
-                .map_err(|_| fields.complain("not a count of looks"))?;
+            let (looks, of) =
+                more.split_once(':').ok_or_else(|| fields.complain("not looks and a plan"))?;
+            let looks = looks.parse().map_err(|_| fields.complain("not a count of looks"))?;
             let plan = if of.is_empty() { None } else { Some(plan(of)?) };
-            State::Confirming {
-                plan,
-                look_at: at,
-                looks,
-            }
+            State::Confirming { plan, look_at: at, looks }
         }
         "held" => State::Held,
         "quarantined" => State::Quarantined { since: at },
-        "healed" => State::Left {
-            outcome: Outcome::Healed,
-            at,
-        },
-        "unproved" => State::Left {
-            outcome: Outcome::Unproved,
-            at,
-        },
-        "gone" => State::Left {
-            outcome: Outcome::Gone,
-            at,
-        },
+        "healed" => State::Left { outcome: Outcome::Healed, at },
+        "unproved" => State::Left { outcome: Outcome::Unproved, at },
+        "gone" => State::Left { outcome: Outcome::Gone, at },
         _ => return Err(fields.complain("a state that this release does not know")),
     })
 }
@@ -295,11 +253,7 @@ impl Blame {
 
     fn text(&self) -> String {
         let destination = self.destination.as_ref().map_or("", Bucket::as_str);
-        format!(
-            "{}@{destination}@{}",
-            escape(self.reason.as_str()),
-            self.at.0
-        )
+        format!("{}@{destination}@{}", escape(self.reason.as_str()), self.at.0)
     }
 
     fn read(text: &str) -> Option<Self> {
@@ -308,29 +262,17 @@ impl Blame {
         let destination =
             optional(parts.next()?, |text| Bucket::try_from(text.to_owned()).ok()).ok()?;
         let at = Timestamp(parts.next()?.parse().ok()?);
-        Some(Self {
-            reason,
-            destination,
-            at,
-        })
+        Some(Self { reason, destination, at })
     }
 }
 
 /// Reads a field that may be empty.
 pub(crate) fn optional<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ()> {
-    if text.is_empty() {
-        Ok(None)
-    } else {
-        read(text).map(Some).ok_or(())
-    }
+    if text.is_empty() { Ok(None) } else { read(text).map(Some).ok_or(()) }
 }
 
-const SEPARATORS: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
-    .add(b'%')
-    .add(b',')
-    .add(b' ')
-    .add(b'@')
-    .add(b'"');
+const SEPARATORS: &percent_encoding::AsciiSet =
+    &percent_encoding::CONTROLS.add(b'%').add(b',').add(b' ').add(b'@').add(b'"');
 
 /// Foreign text as one field: without the characters that part fields.
 pub(crate) fn escape(text: &str) -> String {
@@ -339,9 +281,7 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// The text that [`escape`] was given.
 pub(crate) fn unescape(field: &str) -> String {
-    percent_encoding::percent_decode_str(field)
-        .decode_utf8_lossy()
-        .into_owned()
+    percent_encoding::percent_decode_str(field).decode_utf8_lossy().into_owned()
 }
 
 impl std::fmt::Display for Cause {

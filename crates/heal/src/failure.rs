@@ -106,10 +106,7 @@ struct ReplicationData {
 pub fn read_message(body: &str) -> Reading {
     let mut reading = Reading::default();
     if let Err(why) = read_into(body, &mut reading) {
-        reading.rejects.push(Reject {
-            text: body.to_owned(),
-            why,
-        });
+        reading.rejects.push(Reject { text: body.to_owned(), why });
     }
     reading
 }
@@ -133,10 +130,7 @@ fn read_bare(message: &Value, reading: &mut Reading) -> Result<(), String> {
         for record in records {
             match read_record(record) {
                 Ok(event) => reading.events.push(event),
-                Err(why) => reading.rejects.push(Reject {
-                    text: record.to_string(),
-                    why,
-                }),
+                Err(why) => reading.rejects.push(Reject { text: record.to_string(), why }),
             }
         }
         return Ok(());
@@ -149,10 +143,7 @@ fn read_bare(message: &Value, reading: &mut Reading) -> Result<(), String> {
 }
 
 fn read_record(record: &Value) -> Result<Event, String> {
-    let name = record
-        .get("eventName")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let name = record.get("eventName").and_then(Value::as_str).unwrap_or_default();
     let name = name.strip_prefix("s3:").unwrap_or(name);
     let kind = name.strip_prefix("Replication:");
     match kind {
@@ -176,12 +167,8 @@ fn read_failure(record: &Value) -> Result<Failure, String> {
     let key = Key::from_event(&record.s3.object.key).map_err(|why| why.to_string())?;
     let version = record.s3.object.version_id.ok_or("it has no versionId")?;
     let version = VersionId::try_from(version).map_err(|why| why.to_string())?;
-    let ReplicationData {
-        replication_rule_id,
-        destination_bucket,
-        s3_operation,
-        failure_reason,
-    } = record.replication_event_data;
+    let ReplicationData { replication_rule_id, destination_bucket, s3_operation, failure_reason } =
+        record.replication_event_data;
     Ok(Failure {
         bucket,
         key,

@@ -55,20 +55,12 @@ impl Landing {
     /// The landing of a job that was settled.
     pub fn of(settled: &Settled) -> Self {
         let complete = matches!(settled.ended, Ended::Complete | Ended::Lost);
-        Self {
-            at: settled.at,
-            complete,
-            succeeded: settled.succeeded,
-        }
+        Self { at: settled.at, complete, succeeded: settled.succeeded }
     }
 
     /// The landing of a plan that never became a job.
     pub fn refused(now: Timestamp) -> Self {
-        Self {
-            at: now,
-            complete: false,
-            succeeded: 0,
-        }
+        Self { at: now, complete: false, succeeded: 0 }
     }
 }
 
@@ -96,9 +88,7 @@ impl Folding<'_> {
         }
         told.sort_by(|a, b| a.blame.cmp_by_time(&b.blame));
         let landing = self.landing(entry.as_ref());
-        let ended = landing
-            .as_ref()
-            .map_or(Timestamp::default(), |(_, landing)| landing.at);
+        let ended = landing.as_ref().map_or(Timestamp::default(), |(_, landing)| landing.at);
         let later = told.partition_point(|row| row.blame.at <= ended);
         let later = told.split_off(later);
         let mut apply = |entry, fact| self.given.apply(entry, fact, effects);
@@ -121,34 +111,18 @@ impl Folding<'_> {
         let State::InFlight { plan, .. } = &entry?.state else {
             return None;
         };
-        self.landings
-            .get(plan)
-            .map(|landing| (plan.clone(), landing))
+        self.landings.get(plan).map(|landing| (plan.clone(), landing))
     }
 
     fn verdict(&self, plan: PlanId, landing: &Landing, judged: Vec<(PlanId, VerdictRow)>) -> Fact {
-        let mut own = judged
-            .into_iter()
-            .filter(|(of, _)| *of == plan)
-            .map(|(_, row)| row);
+        let mut own = judged.into_iter().filter(|(of, _)| *of == plan).map(|(_, row)| row);
         // Several rows of one version, in several chunks: a failure is what has to be looked at.
         let Some(first) = own.next() else {
-            return Fact::Unreported {
-                plan,
-                complete: landing.complete,
-            };
+            return Fact::Unreported { plan, complete: landing.complete };
         };
-        let worst = own.fold(
-            first,
-            |worst, row| if worst.failed.is_some() { worst } else { row },
-        );
+        let worst = own.fold(first, |worst, row| if worst.failed.is_some() { worst } else { row });
         let prove = self.proves(&worst.id, landing.succeeded);
-        Fact::Judged {
-            plan,
-            ended: landing.at,
-            failed: worst.failed,
-            prove,
-        }
+        Fact::Judged { plan, ended: landing.at, failed: worst.failed, prove }
     }
 
     /// Of a small job every row is proved, of a large one a sample that does not depend on order.
@@ -173,23 +147,12 @@ impl Marks {
     /// Applies the decision to one entry. Says whether the row goes into the manifest.
     pub fn mark(&mut self, given: &Given<'_>, entry: Entry) -> (Entry, bool) {
         let apply = |entry: Entry, fact| {
-            given
-                .apply(Some(entry.clone()), fact, &mut Vec::new())
-                .unwrap_or(entry)
+            given.apply(Some(entry.clone()), fact, &mut Vec::new()).unwrap_or(entry)
         };
         let canary = self.canaries.contains(&entry.id);
         if entry.state == State::Held {
             if let Some((plan, _)) = self.plan.as_ref().filter(|_| canary) {
-                return (
-                    apply(
-                        entry,
-                        Fact::Launched {
-                            plan: plan.clone(),
-                            canary,
-                        },
-                    ),
-                    true,
-                );
+                return (apply(entry, Fact::Launched { plan: plan.clone(), canary }), true);
             }
             if entry.causes().iter().any(|cause| self.open.contains(cause)) {
                 return (entry, false);
@@ -210,10 +173,7 @@ impl Marks {
             return (entry, false);
         }
         *left -= 1;
-        let fact = Fact::Launched {
-            plan: plan.clone(),
-            canary: false,
-        };
+        let fact = Fact::Launched { plan: plan.clone(), canary: false };
         match given.apply(Some(entry.clone()), fact, &mut Vec::new()) {
             Some(entry) => (entry, true),
             None => (entry, false),
@@ -229,8 +189,5 @@ pub(crate) fn spread(id: &ObjectVersion, turn: u32) -> u64 {
     hash.update([0]);
     hash.update(id.version.as_str().as_bytes());
     let digest = hash.finalize();
-    digest
-        .iter()
-        .take(8)
-        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+    digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

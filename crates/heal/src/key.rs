@@ -97,12 +97,8 @@ name!(
 
 /// Everything but what RFC 3986 calls unreserved, and the slash, which S3's own examples leave as it
 /// is. A space becomes `%20` and a plus `%2B`, so that both ways to decode agree.
-const MANIFEST: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
+const MANIFEST: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 impl Key {
     /// From an event, where it is form-encoded (S3 User Guide: notification-content-structure).

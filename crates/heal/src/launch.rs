@@ -52,17 +52,12 @@ pub struct Decision {
 impl Asked<'_> {
     /// Decides.
     pub fn decide(&self) -> Decision {
-        let mut decision = Decision {
-            paused: self.head.paused.clone(),
-            ..Decision::default()
-        };
-        let mut circuits = self.tried(&mut decision.notices);
-        self.open_causes(&mut circuits, &mut decision.notices);
+        let mut decision = Decision { paused: self.head.paused.clone(), ..Decision::default() };
+        let (mut circuits, closed) = self.tried(&mut decision.notices);
+        self.open_causes(&mut circuits, &closed, &mut decision.notices);
         self.ended(&mut circuits, &mut decision);
         self.quarantined(&mut decision.notices);
-        let causes = circuits
-            .iter()
-            .filter_map(|circuit| circuit.cause().cloned());
+        let causes = circuits.iter().filter_map(|circuit| circuit.cause().cloned());
         decision.marks.open = causes.collect();
         self.plan(&mut circuits, &mut decision);
         decision.circuits = circuits;
@@ -73,28 +68,21 @@ impl Asked<'_> {
         Notice::new(&self.head.bucket, self.now, since, fact)
     }
 
-    /// The circuits after what their canaries answered.
-    fn tried(&self, notices: &mut Vec<Notice>) -> Vec<Circuit> {
-        let mut still = Vec::new();
+    /// The circuits after what their canaries answered, and the causes that are repaired.
+    fn tried(&self, notices: &mut Vec<Notice>) -> (Vec<Circuit>, BTreeSet<Cause>) {
+        let (mut still, mut closed) = (Vec::new(), BTreeSet::new());
         for mut circuit in self.head.circuits.clone() {
             let Some(cause) = circuit.cause().cloned() else {
                 still.push(circuit);
                 continue;
             };
             let out = self.answers(&mut circuit, &cause);
-            let held = self
-                .survey
-                .causes
-                .get(&cause)
-                .map_or(0, |sample| sample.rows);
+            let held = self.survey.causes.get(&cause).map_or(0, |sample| sample.rows);
             match circuit.probe(out) {
                 Probe::Healed => {
-                    let held_since = circuit.opened;
-                    let fact = NoticeFact::Repaired {
-                        cause,
-                        versions: held + circuit.healed,
-                        held_since,
-                    };
+                    let (held_since, versions) = (circuit.opened, held + circuit.healed);
+                    closed.insert(cause.clone());
+                    let fact = NoticeFact::Repaired { cause, versions, held_since };
                     notices.push(self.notice(held_since, fact));
                     continue;
                 }
@@ -107,7 +95,7 @@ impl Asked<'_> {
             }
             still.push(circuit);
         }
-        still
+        (still, closed)
     }
 
     /// Counts the answers of a circuit's canary; gives how many are still out.
@@ -122,21 +110,22 @@ impl Asked<'_> {
         self.survey.out.get(&at).copied().unwrap_or_default()
     }
 
-    fn open_causes(&self, circuits: &mut Vec<Circuit>, notices: &mut Vec<Notice>) {
+    /// Opens a circuit for every held cause that has none. The rows of a cause that was just found
+    /// repaired are still held in the survey; they go with the second fold.
+    fn open_causes(
+        &self,
+        circuits: &mut Vec<Circuit>,
+        closed: &BTreeSet<Cause>,
+        notices: &mut Vec<Notice>,
+    ) {
         for (cause, sample) in &self.survey.causes {
-            if circuits
-                .iter()
-                .any(|circuit| circuit.cause() == Some(cause))
-            {
+            let known = circuits.iter().any(|circuit| circuit.cause() == Some(cause));
+            if known || closed.contains(cause) {
                 continue;
             }
             circuits.push(Circuit::open(Fault::Cause(cause.clone()), self.now));
             let example = sample.some.values().next().map(|id| id.key.clone());
-            let fact = NoticeFact::Held {
-                cause: cause.clone(),
-                versions: sample.rows,
-                example,
-            };
+            let fact = NoticeFact::Held { cause: cause.clone(), versions: sample.rows, example };
             notices.push(self.notice(self.now, fact));
         }
     }
@@ -169,11 +158,7 @@ impl Asked<'_> {
             if let Some((code, message)) = &flight.refused {
                 self.trip(circuits, Fault::Launch(code.clone()));
                 let (code, message) = (code.clone(), message.clone());
-                let fact = NoticeFact::JobRefused {
-                    plan: plan.clone(),
-                    code,
-                    message,
-                };
+                let fact = NoticeFact::JobRefused { plan: plan.clone(), code, message };
                 decision.notices.push(self.notice(flight.at, fact));
             }
         }
@@ -188,23 +173,14 @@ impl Asked<'_> {
     }
 
     fn finished(&self, settled: &Settled) -> Notice {
-        let rows = self
-            .head
-            .flights
-            .get(&settled.plan)
-            .map_or(0, |flight| flight.rows);
+        let rows = self.head.flights.get(&settled.plan).map_or(0, |flight| flight.rows);
         let fact = NoticeFact::JobFinished(JobFinished {
             job: settled.job.clone(),
             plan: settled.plan.clone(),
             status: settled.ended.as_str().to_owned(),
             rows,
             succeeded: settled.succeeded,
-            proved: self
-                .survey
-                .proved
-                .get(&settled.plan)
-                .copied()
-                .unwrap_or_default(),
+            proved: self.survey.proved.get(&settled.plan).copied().unwrap_or_default(),
             failed: settled.failed.clone(),
             unreadable: settled.unreadable,
             why: settled.why.clone(),
@@ -216,22 +192,14 @@ impl Asked<'_> {
     fn quarantined(&self, notices: &mut Vec<Notice>) {
         for (reason, (versions, example)) in &self.survey.quarantined {
             let (reason, versions) = (reason.clone(), *versions);
-            let fact = NoticeFact::Quarantined {
-                reason,
-                versions,
-                example: example.clone(),
-            };
+            let fact = NoticeFact::Quarantined { reason, versions, example: example.clone() };
             notices.push(self.notice(self.now, fact));
         }
     }
 
     fn plan(&self, circuits: &mut [Circuit], decision: &mut Decision) {
         let busy = self.head.launching.is_some() || decision.paused.is_some();
-        if busy
-            || circuits
-                .iter()
-                .any(|circuit| circuit.holds_launches(self.now))
-        {
+        if busy || circuits.iter().any(|circuit| circuit.holds_launches(self.now)) {
             return;
         }
         let canaries = self.canaries(circuits);
@@ -248,10 +216,7 @@ impl Asked<'_> {
         }
         let room = self.room.rows.saturating_sub(canaries.len() as u64);
         decision.marks.plan = Some((self.plan.clone(), room.min(rows)));
-        for circuit in circuits
-            .iter_mut()
-            .filter(|circuit| circuit.is_due(self.now))
-        {
+        for circuit in circuits.iter_mut().filter(|circuit| circuit.is_due(self.now)) {
             circuit.sent(self.plan.clone());
         }
         decision.marks.canaries = canaries;
@@ -265,19 +230,14 @@ impl Asked<'_> {
     fn canaries(&self, circuits: &[Circuit]) -> BTreeSet<ObjectVersion> {
         let due = circuits.iter().filter(|circuit| circuit.is_due(self.now));
         let samples = due.filter_map(|circuit| self.survey.causes.get(circuit.cause()?));
-        samples
-            .flat_map(|sample| sample.some.values().cloned())
-            .collect()
+        samples.flat_map(|sample| sample.some.values().cloned()).collect()
     }
 
     /// Being out of slots passes by itself within the hour; being out of budget is told once a day.
     fn no_room(&self, limit: &str, rows: u64, decision: &mut Decision) {
         if limit != "slots" {
             let day = Timestamp(self.now.0 - self.now.0 % days(1));
-            let fact = NoticeFact::BudgetSpent {
-                limit: limit.to_owned(),
-                rows,
-            };
+            let fact = NoticeFact::BudgetSpent { limit: limit.to_owned(), rows };
             decision.notices.push(self.notice(day, fact));
         }
     }
@@ -293,20 +253,12 @@ pub fn next_due(
 ) -> Option<Timestamp> {
     let mut next = after.first_look;
     if let Some(due) = after.first_due {
-        let blocked = circuits
-            .iter()
-            .filter(|circuit| circuit.holds_launches(now));
-        let from = blocked
-            .map(|circuit| circuit.next_probe)
-            .max()
-            .unwrap_or_default();
+        let blocked = circuits.iter().filter(|circuit| circuit.holds_launches(now));
+        let from = blocked.map(|circuit| circuit.next_probe).max().unwrap_or_default();
         let due = due.plus_ms(limits.launch_wait_ms).max(from);
         next = earliest(next, due);
     }
-    for circuit in circuits
-        .iter()
-        .filter(|c| c.cause().is_some() && c.probe.is_none())
-    {
+    for circuit in circuits.iter().filter(|c| c.cause().is_some() && c.probe.is_none()) {
         next = earliest(next, circuit.next_probe);
     }
     next
@@ -314,12 +266,7 @@ pub fn next_due(
 
 /// A flight as it begins.
 pub fn flight(now: Timestamp, rows: u64) -> Flight {
-    Flight {
-        at: now,
-        rows,
-        job: None,
-        refused: None,
-    }
+    Flight { at: now, rows, job: None, refused: None }
 }
 
 /// The longest that an open circuit goes without a canary.

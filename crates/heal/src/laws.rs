@@ -31,17 +31,11 @@ fn broken(law: &'static str, how: String) -> Result<(), Broken> {
 pub fn nowhere_is_nowhere(head: &Head) -> Result<(), Broken> {
     let (counts, totals) = (&head.counts, &head.totals);
     if totals.collected != counts.present() + totals.left() {
-        return broken(
-            "nowhere is nowhere",
-            format!("{totals:?} does not add up to {counts:?}"),
-        );
+        return broken("nowhere is nowhere", format!("{totals:?} does not add up to {counts:?}"));
     }
     let rows = head.run.as_ref().map_or(0, |run| run.rows);
     if rows != counts.rows() {
-        return broken(
-            "nowhere is nowhere",
-            format!("the run has {rows} rows, not {counts:?}"),
-        );
+        return broken("nowhere is nowhere", format!("the run has {rows} rows, not {counts:?}"));
     }
     Ok(())
 }
@@ -66,10 +60,7 @@ pub fn one_job_at_a_time<'a>(
     let mut seen = std::collections::BTreeSet::new();
     for id in manifests.into_iter().flatten() {
         if !seen.insert(id) {
-            return broken(
-                "one job at a time",
-                format!("{id:?} is in two running jobs"),
-            );
+            return broken("one job at a time", format!("{id:?} is in two running jobs"));
         }
     }
     Ok(())
@@ -81,10 +72,7 @@ pub fn attempts_are_bounded(entry: &Entry, limits: &Limits) -> Result<(), Broken
     // A canary's last success may add one to a row that was held with all its attempts but one.
     let most = limits.attempts_max + u32::from(!flying);
     if entry.attempts > most {
-        return broken(
-            "bounded",
-            format!("{:?} was tried {} times", entry.id, entry.attempts),
-        );
+        return broken("bounded", format!("{:?} was tried {} times", entry.id, entry.attempts));
     }
     Ok(())
 }

@@ -178,18 +178,9 @@ impl Totals {
         match effect {
             Effect::Collected => self.collected += 1,
             Effect::Duplicate => self.duplicates += 1,
-            Effect::Left {
-                outcome: Outcome::Healed,
-                ..
-            } => self.healed += 1,
-            Effect::Left {
-                outcome: Outcome::Unproved,
-                ..
-            } => self.unproved += 1,
-            Effect::Left {
-                outcome: Outcome::Gone,
-                ..
-            } => self.gone += 1,
+            Effect::Left { outcome: Outcome::Healed, .. } => self.healed += 1,
+            Effect::Left { outcome: Outcome::Unproved, .. } => self.unproved += 1,
+            Effect::Left { outcome: Outcome::Gone, .. } => self.gone += 1,
             Effect::Quarantined(_) | Effect::Failed { .. } | Effect::Returned => {}
         }
     }

@@ -36,26 +36,12 @@ pub const REPORT_LOST_MS: u64 = days(1);
 /// A job that waits for a confirmation or is paused is told about after this.
 pub const JOB_STALLED_MS: u64 = days(1);
 /// Pauses between two canaries of an open circuit; the last one repeats.
-pub const PROBE_CADENCE_MS: [u64; 6] = [
-    minutes(15),
-    minutes(30),
-    hours(1),
-    hours(3),
-    hours(8),
-    hours(24),
-];
+pub const PROBE_CADENCE_MS: [u64; 6] =
+    [minutes(15), minutes(30), hours(1), hours(3), hours(8), hours(24)];
 /// Pauses before a status that is still PENDING (or could not be read) is asked for again; after the
 /// last one the row leaves unproved.
-pub const CONFIRM_CADENCE_MS: [u64; 8] = [
-    minutes(1),
-    minutes(5),
-    minutes(15),
-    hours(1),
-    hours(3),
-    hours(8),
-    hours(12),
-    hours(24),
-];
+pub const CONFIRM_CADENCE_MS: [u64; 8] =
+    [minutes(1), minutes(5), minutes(15), hours(1), hours(3), hours(8), hours(12), hours(24)];
 /// Pauses before a failed row whose reason may pass is tried again, by attempts so far.
 pub const RETRY_CADENCE_MS: [u64; 5] = [minutes(5), minutes(30), hours(2), hours(8), hours(24)];
 

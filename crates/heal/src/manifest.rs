@@ -29,10 +29,7 @@ mod tests {
         let key = Key::try_from("object key,with \"all\"\n+%".to_owned()).unwrap();
         let version = VersionId::try_from("null".to_owned()).unwrap();
         let line = row(&bucket, &key, &version);
-        assert_eq!(
-            line,
-            "my-src,object%20key%2Cwith%20%22all%22%0A%2B%25,null\n"
-        );
+        assert_eq!(line, "my-src,object%20key%2Cwith%20%22all%22%0A%2B%25,null\n");
         assert_eq!(parse_line(line.trim_end()), Some((bucket, key, version)));
         assert_eq!(parse_line("my-src,key"), None);
         assert_eq!(parse_line("my-src,key,v,more"), None);

@@ -150,18 +150,9 @@ impl Notice {
     /// circuit opened, say.
     pub fn new(bucket: &Bucket, at: Timestamp, since: Timestamp, fact: NoticeFact) -> Self {
         let subject = format!("{bucket}|{since}|{}", fact.subject());
-        let hash: String = hex::encode(Sha256::digest(subject))
-            .chars()
-            .take(12)
-            .collect();
+        let hash: String = hex::encode(Sha256::digest(subject)).chars().take(12).collect();
         let id = format!("{}-{hash}", since.compact());
-        Self {
-            format: NOTICE_FORMAT,
-            id,
-            bucket: bucket.clone(),
-            at,
-            fact,
-        }
+        Self { format: NOTICE_FORMAT, id, bucket: bucket.clone(), at, fact }
     }
 }
 

@@ -29,11 +29,7 @@ impl TryFrom<String> for PlanId {
 
     fn try_from(text: String) -> Result<Self, PlanIdError> {
         let fits = (8..=64).contains(&text.len());
-        if fits
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        {
+        if fits && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             Ok(Self(text))
         } else {
             Err(PlanIdError(text))
@@ -51,11 +47,7 @@ impl PlanId {
     /// The plan of one launch: its time, and a hash of the launch's own id.
     pub fn of(now: Timestamp, bucket: &Bucket, launch: &str) -> Self {
         let hash = hex::encode(Sha256::digest(format!("{bucket}|{launch}")));
-        Self(format!(
-            "{}-{}",
-            now.compact(),
-            hash.chars().take(12).collect::<String>()
-        ))
+        Self(format!("{}-{}", now.compact(), hash.chars().take(12).collect::<String>()))
     }
 
     /// Its text.
@@ -142,14 +134,7 @@ impl Plan {
                 expected_owner: Some(settings.account.clone()),
             },
         };
-        Self {
-            format: PLAN_FORMAT,
-            id,
-            bucket: bucket.clone(),
-            at,
-            rows,
-            request,
-        }
+        Self { format: PLAN_FORMAT, id, bucket: bucket.clone(), at, rows, request }
     }
 }
 

@@ -59,11 +59,7 @@ const KNOWN: [(&str, Class, &str); 34] = [
         Class::Fix,
         "enable Object Lock on the destination bucket",
     ),
-    (
-        "DstBucketUnversioned",
-        Class::Fix,
-        "enable versioning on the destination bucket",
-    ),
+    ("DstBucketUnversioned", Class::Fix, "enable versioning on the destination bucket"),
     (
         "DstDelObjNotPermitted",
         Class::Fix,
@@ -74,11 +70,7 @@ const KNOWN: [(&str, Class, &str); 34] = [
         Class::Fix,
         "enable the destination's KMS key, or cancel its deletion",
     ),
-    (
-        "DstKmsKeyNotFound",
-        Class::Fix,
-        "put a key that exists into the rule's ReplicaKmsKeyID",
-    ),
+    ("DstKmsKeyNotFound", Class::Fix, "put a key that exists into the rule's ReplicaKmsKeyID"),
     (
         "DstMultipartCompleteNotPermitted",
         Class::Fix,
@@ -134,21 +126,9 @@ const KNOWN: [(&str, Class, &str); 34] = [
         Class::Fix,
         "allow the batch job role s3:InitiateReplication on the source objects",
     ),
-    (
-        "SrcBucketInvalidRegion",
-        Class::Fix,
-        "run the job in the source bucket's Region",
-    ),
-    (
-        "SrcBucketNotFound",
-        Class::Gone,
-        "nothing: the source bucket no longer exists",
-    ),
-    (
-        CONFIG_MISSING,
-        Class::Race,
-        "put the replication configuration back on the source bucket",
-    ),
+    ("SrcBucketInvalidRegion", Class::Fix, "run the job in the source bucket's Region"),
+    ("SrcBucketNotFound", Class::Gone, "nothing: the source bucket no longer exists"),
+    (CONFIG_MISSING, Class::Race, "put the replication configuration back on the source bucket"),
     (
         "SrcGetAclNotPermitted",
         Class::Fix,
@@ -179,36 +159,16 @@ const KNOWN: [(&str, Class, &str); 34] = [
         Class::Fix,
         "allow the replication role s3:GetObjectVersionForReplication on the source",
     ),
-    (
-        "SrcKeyNotFound",
-        Class::Gone,
-        "nothing: the object was deleted before it was replicated",
-    ),
-    (
-        "SrcKmsKeyInvalidState",
-        Class::Fix,
-        "enable the source's KMS key, or cancel its deletion",
-    ),
+    ("SrcKeyNotFound", Class::Gone, "nothing: the object was deleted before it was replicated"),
+    ("SrcKmsKeyInvalidState", Class::Fix, "enable the source's KMS key, or cancel its deletion"),
     (
         "SrcObjectNotEligible",
         Class::Stuck,
         "restore the object from its archive class and copy it to another class, or change the rule: none covers it",
     ),
-    (
-        "SrcObjectNotFound",
-        Class::Gone,
-        "nothing: the object no longer exists",
-    ),
-    (
-        "SrcReplicationNotPending",
-        Class::Done,
-        "nothing: it is replicated already",
-    ),
-    (
-        "SrcVersionNotFound",
-        Class::Gone,
-        "nothing: the version no longer exists",
-    ),
+    ("SrcObjectNotFound", Class::Gone, "nothing: the object no longer exists"),
+    ("SrcReplicationNotPending", Class::Done, "nothing: it is replicated already"),
+    ("SrcVersionNotFound", Class::Gone, "nothing: the version no longer exists"),
 ];
 
 impl Reason {
@@ -218,11 +178,7 @@ impl Reason {
         if text == "DstMultipartPartUploadNotPermitted" {
             return Self(PART_NOT_PERMITTED.to_owned());
         }
-        let kept: String = text
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(UNKNOWN_MAX)
-            .collect();
+        let kept: String = text.chars().filter(|c| !c.is_control()).take(UNKNOWN_MAX).collect();
         let kept = kept.trim();
         Self(if kept.is_empty() { UNSPECIFIED } else { kept }.to_owned())
     }
@@ -285,23 +241,14 @@ mod tests {
     #[test]
     fn every_documented_code_has_a_class_and_a_remedy() {
         let count = |class| KNOWN.iter().filter(|(_, of, _)| *of == class).count();
-        let classes = [
-            Class::Fix,
-            Class::Race,
-            Class::Gone,
-            Class::Done,
-            Class::Stuck,
-        ];
+        let classes = [Class::Fix, Class::Race, Class::Gone, Class::Done, Class::Stuck];
         assert_eq!(classes.map(count), [25, 2, 4, 1, 2]);
         for (code, class, remedy) in KNOWN {
             assert_eq!(
                 (Reason::parse(code).class(), Reason::parse(code).remedy()),
                 (class, remedy)
             );
-            assert!(
-                KNOWN.iter().filter(|(other, _, _)| *other == code).count() == 1,
-                "{code}"
-            );
+            assert!(KNOWN.iter().filter(|(other, _, _)| *other == code).count() == 1, "{code}");
         }
     }
 
@@ -311,17 +258,11 @@ mod tests {
             ("BrandNewReason", "BrandNewReason"),
             ("", "Unspecified"),
             (" \u{0}\n ", "Unspecified"),
-            (
-                "DstMultipartPartUploadNotPermitted",
-                "DstMultipartUploadNotPermitted",
-            ),
+            ("DstMultipartPartUploadNotPermitted", "DstMultipartUploadNotPermitted"),
         ] {
             assert_eq!(Reason::parse(text).as_str(), kept);
         }
         assert_eq!(Reason::parse("BrandNewReason").class(), Class::Unknown);
-        assert_eq!(
-            Reason::parse(&"x".repeat(1_000)).as_str().len(),
-            UNKNOWN_MAX
-        );
+        assert_eq!(Reason::parse(&"x".repeat(1_000)).as_str().len(), UNKNOWN_MAX);
     }
 }

@@ -107,10 +107,7 @@ pub fn read_rows(bytes: &[u8]) -> Rows {
 
 /// Reads rows up to and including the first that is rejected; gives how far that is.
 fn read_until_reject(bytes: &[u8], rows: &mut Rows) -> usize {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(bytes);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut record = csv::ByteRecord::new();
     loop {
         let from = reader.position().byte() as usize;
@@ -120,24 +117,15 @@ fn read_until_reject(bytes: &[u8], rows: &mut Rows) -> usize {
         }
         let to = reader.position().byte() as usize;
         let raw = bytes.get(from..to).unwrap_or_default();
-        let first_line = raw
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(raw.len(), |at| at + 1);
+        let first_line = raw.iter().position(|byte| *byte == b'\n').map_or(raw.len(), |at| at + 1);
         if swallows_rows(raw, first_line) {
             let raw = raw.get(..first_line).unwrap_or_default().to_vec();
-            rows.rejects.push(RowReject {
-                raw,
-                why: "a quote that never closes".to_owned(),
-            });
+            rows.rejects.push(RowReject { raw, why: "a quote that never closes".to_owned() });
             return from + first_line;
         }
         match read_row(&record) {
             Ok(row) => rows.rows.push(row),
-            Err(why) => rows.rejects.push(RowReject {
-                raw: raw.to_vec(),
-                why,
-            }),
+            Err(why) => rows.rejects.push(RowReject { raw: raw.to_vec(), why }),
         }
     }
 }
@@ -151,8 +139,7 @@ fn swallows_rows(raw: &[u8], first_line: usize) -> bool {
     let (Some(start), Some(rest)) = (raw.get(..=bucket), raw.get(first_line..)) else {
         return false;
     };
-    rest.split(|byte| *byte == b'\n')
-        .any(|line| line.starts_with(start))
+    rest.split(|byte| *byte == b'\n').any(|line| line.starts_with(start))
 }
 
 fn read_row(record: &csv::ByteRecord) -> Result<ReportRow, String> {
@@ -173,9 +160,7 @@ fn read_row(record: &csv::ByteRecord) -> Result<ReportRow, String> {
         "succeeded" => true,
         "failed" => false,
         other => {
-            return Err(format!(
-                "its status {other:?} is neither succeeded nor failed"
-            ));
+            return Err(format!("its status {other:?} is neither succeeded nor failed"));
         }
     };
     let name = |why: crate::key::KeyError| why.to_string();
@@ -191,9 +176,7 @@ fn read_row(record: &csv::ByteRecord) -> Result<ReportRow, String> {
 }
 
 fn status(text: &str) -> Option<u16> {
-    text.parse()
-        .ok()
-        .filter(|status| (100..600).contains(status))
+    text.parse().ok().filter(|status| (100..600).contains(status))
 }
 
 /// The rows that *begin* in one chunk of a result file. `window` is the chunk with the byte before it
@@ -207,24 +190,16 @@ pub fn rows_of_chunk<'a>(
 ) -> &'a [u8] {
     let start = format!("\n{bucket},");
     let chunk = usize::from(!is_first);
-    let from = if is_first {
-        Some(0)
-    } else {
-        row_from(window, chunk, start.as_bytes())
-    };
+    let from = if is_first { Some(0) } else { row_from(window, chunk, start.as_bytes()) };
     let to = row_from(window, chunk + chunk_bytes, start.as_bytes()).unwrap_or(window.len());
-    from.filter(|from| *from < to)
-        .and_then(|from| window.get(from..to))
-        .unwrap_or_default()
+    from.filter(|from| *from < to).and_then(|from| window.get(from..to)).unwrap_or_default()
 }
 
 /// Where the first row begins at or after `at`.
 fn row_from(window: &[u8], at: usize, start: &[u8]) -> Option<usize> {
     let before = at.checked_sub(1)?;
     let rest = window.get(before..)?;
-    rest.windows(start.len())
-        .position(|part| part == start)
-        .map(|found| before + found + 1)
+    rest.windows(start.len()).position(|part| part == start).map(|found| before + found + 1)
 }
 
 #[cfg(test)]

@@ -44,10 +44,7 @@ pub struct Corrupt {
 impl Corrupt {
     /// A complaint about `line`.
     pub fn new(line: &str, why: &'static str) -> Self {
-        Self {
-            line: line.chars().take(200).collect(),
-            why,
-        }
+        Self { line: line.chars().take(200).collect(), why }
     }
 }
 
@@ -61,17 +58,12 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The fields of `line`, which has no line end.
     pub fn of(line: &'a str) -> Self {
-        Self {
-            line,
-            rest: line.split(','),
-        }
+        Self { line, rest: line.split(',') }
     }
 
     /// The next field.
     pub fn text(&mut self) -> Result<&'a str, Corrupt> {
-        self.rest
-            .next()
-            .ok_or_else(|| self.complain("fields are missing"))
+        self.rest.next().ok_or_else(|| self.complain("fields are missing"))
     }
 
     /// The next field, as anything that parses.
@@ -99,10 +91,7 @@ pub fn decode_page<T>(
     decode: impl Fn(&str) -> Result<T, Corrupt>,
 ) -> Result<Vec<T>, Corrupt> {
     let text = std::str::from_utf8(page).map_err(|_| Corrupt::new("", "not UTF-8"))?;
-    text.lines()
-        .filter(|line| !line.is_empty())
-        .map(decode)
-        .collect()
+    text.lines().filter(|line| !line.is_empty()).map(decode).collect()
 }
 
 /// What a [`Merge`] wants or gives.
@@ -136,18 +125,9 @@ pub struct Merge<T> {
 impl<T: Row> Merge<T> {
     /// A merge of this many sources, none of which has been read.
     pub fn new(sources: usize) -> Self {
-        let sources = (0..sources)
-            .map(|_| Source {
-                rows: VecDeque::new(),
-                ended: false,
-            })
-            .collect();
-        Self {
-            sources,
-            group: Vec::new(),
-            at: None,
-            done: None,
-        }
+        let sources =
+            (0..sources).map(|_| Source { rows: VecDeque::new(), ended: false }).collect();
+        Self { sources, group: Vec::new(), at: None, done: None }
     }
 
     /// Gives the next rows of a source. No rows at all end it.
@@ -160,18 +140,12 @@ impl<T: Row> Merge<T> {
 
     /// Goes on until something is needed or a group is complete.
     pub fn poll(&mut self) -> Step<T> {
-        if let Some(starved) = self
-            .sources
-            .iter()
-            .position(|s| s.rows.is_empty() && !s.ended)
-        {
+        if let Some(starved) = self.sources.iter().position(|s| s.rows.is_empty() && !s.ended) {
             return Step::Need(starved);
         }
         if self.at.is_none() {
             let heads = self.sources.iter().enumerate();
-            let first = heads
-                .filter_map(|(n, s)| s.rows.front().map(|row| (row.id(), n)))
-                .min();
+            let first = heads.filter_map(|(n, s)| s.rows.front().map(|row| (row.id(), n))).min();
             let Some((first, source)) = first else {
                 return Step::Done;
             };
@@ -193,8 +167,7 @@ impl<T: Row> Merge<T> {
         let at = self.at.as_ref()?;
         for (index, source) in self.sources.iter_mut().enumerate() {
             while source.rows.front().is_some_and(|row| row.id() == at) {
-                self.group
-                    .extend(source.rows.pop_front().map(|row| (index, row)));
+                self.group.extend(source.rows.pop_front().map(|row| (index, row)));
             }
             if source.rows.is_empty() && !source.ended {
                 return Some(index);

@@ -45,11 +45,7 @@ impl FailureRow {
             Said::Failed => "failed",
             Said::NotTracked => "not-tracked",
         };
-        let Blame {
-            reason,
-            destination,
-            at,
-        } = &self.blame;
+        let Blame { reason, destination, at } = &self.blame;
         let destination = destination.as_ref().map_or("", Bucket::as_str);
         let reason = crate::entry::escape(reason.as_str());
         format!(
@@ -70,19 +66,9 @@ impl FailureRow {
         };
         let at = Timestamp::parse(fields.text()?).ok_or_else(|| fields.complain("not a time"))?;
         let reason = Reason::parse(&crate::entry::unescape(fields.text()?));
-        let destination = optional(fields.text()?, |text| {
-            Bucket::try_from(text.to_owned()).ok()
-        })
-        .map_err(|()| fields.complain("not a bucket"))?;
-        Ok(Self {
-            id,
-            said,
-            blame: Blame {
-                reason,
-                destination,
-                at,
-            },
-        })
+        let destination = optional(fields.text()?, |text| Bucket::try_from(text.to_owned()).ok())
+            .map_err(|()| fields.complain("not a bucket"))?;
+        Ok(Self { id, said, blame: Blame { reason, destination, at } })
     }
 }
 
@@ -103,10 +89,7 @@ impl Segment {
     /// 16 hex digits of its content: the same events give the same name, so that a batch delivered
     /// again writes the same object.
     pub fn hash(&self) -> String {
-        hex::encode(Sha256::digest(&self.bytes))
-            .chars()
-            .take(16)
-            .collect()
+        hex::encode(Sha256::digest(&self.bytes)).chars().take(16).collect()
     }
 }
 
@@ -137,26 +120,15 @@ impl Gathering {
                 return;
             }
         };
-        let id = ObjectVersion {
-            key: failure.key,
-            version: failure.version,
-        };
+        let id = ObjectVersion { key: failure.key, version: failure.version };
         let place = (id, said, failure.reason, failure.destination);
-        let latest = self
-            .buckets
-            .entry(failure.bucket)
-            .or_default()
-            .entry(place)
-            .or_default();
+        let latest = self.buckets.entry(failure.bucket).or_default().entry(place).or_default();
         *latest = failure.at.max(*latest);
     }
 
     /// The segments of what was gathered, in order of bucket.
     pub fn segments(self) -> Vec<Segment> {
-        self.buckets
-            .into_iter()
-            .map(|(bucket, places)| segment(bucket, places))
-            .collect()
+        self.buckets.into_iter().map(|(bucket, places)| segment(bucket, places)).collect()
     }
 }
 
@@ -165,21 +137,8 @@ fn segment(bucket: Bucket, places: BTreeMap<Place, Timestamp>) -> Segment {
     let rows = places.len() as u64;
     let mut bytes = Vec::new();
     for ((id, said, reason, destination), at) in places {
-        let row = FailureRow {
-            id,
-            said,
-            blame: Blame {
-                reason,
-                destination,
-                at,
-            },
-        };
+        let row = FailureRow { id, said, blame: Blame { reason, destination, at } };
         bytes.extend_from_slice(row.line().as_bytes());
     }
-    Segment {
-        bucket,
-        first,
-        rows,
-        bytes,
-    }
+    Segment { bucket, first, rows, bytes }
 }

@@ -95,18 +95,12 @@ impl Settling {
     /// The chunks that are to be read, as (file, chunk).
     pub fn chunks(&self) -> Vec<(usize, u64)> {
         let files = self.report.iter().flatten().enumerate();
-        files
-            .flat_map(|(file, part)| (0..part.chunks()).map(move |chunk| (file, chunk)))
-            .collect()
+        files.flat_map(|(file, part)| (0..part.chunks()).map(move |chunk| (file, chunk))).collect()
     }
 
     /// The summary, once every chunk is counted in `tally`.
     pub fn settled(self, tally: Tally) -> Settled {
-        let Tally {
-            succeeded,
-            failed,
-            unreadable,
-        } = tally;
+        let Tally { succeeded, failed, unreadable } = tally;
         Settled {
             format: SETTLED_FORMAT,
             bucket: self.bucket,

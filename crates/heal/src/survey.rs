@@ -90,11 +90,8 @@ impl Survey {
         for (entry, status) in std::mem::take(&mut self.looks).into_iter().zip(statuses) {
             seen.push((entry.id.clone(), status));
             let mut effects = Vec::new();
-            let entry = given.apply(
-                Some(entry),
-                crate::transition::Fact::Seen(status),
-                &mut effects,
-            );
+            let entry =
+                given.apply(Some(entry), crate::transition::Fact::Seen(status), &mut effects);
             for effect in &effects {
                 self.effect(effect, entry.as_ref());
             }
@@ -158,35 +155,18 @@ impl Survey {
             Effect::Quarantined(reason) => {
                 let slot = self.quarantined.entry(reason.clone()).or_default();
                 slot.0 += 1;
-                slot.1 = slot
-                    .1
-                    .take()
-                    .or_else(|| entry.map(|entry| entry.id.key.clone()));
+                slot.1 = slot.1.take().or_else(|| entry.map(|entry| entry.id.key.clone()));
             }
-            Effect::Failed {
-                plan: Some(plan),
-                tried,
-                causes,
-            } => {
+            Effect::Failed { plan: Some(plan), tried, causes } => {
                 for cause in tried {
                     let same = causes.iter().any(|now| now.reason == cause.reason);
-                    let slot = self
-                        .answers
-                        .entry((plan.clone(), cause.clone()))
-                        .or_default();
+                    let slot = self.answers.entry((plan.clone(), cause.clone())).or_default();
                     slot.1 += u64::from(same);
                 }
             }
-            Effect::Left {
-                outcome,
-                plan: Some(plan),
-                tried,
-            } if *outcome != Outcome::Gone => {
+            Effect::Left { outcome, plan: Some(plan), tried } if *outcome != Outcome::Gone => {
                 for cause in tried {
-                    self.answers
-                        .entry((plan.clone(), cause.clone()))
-                        .or_default()
-                        .0 += 1;
+                    self.answers.entry((plan.clone(), cause.clone())).or_default().0 += 1;
                 }
                 if *outcome == Outcome::Healed {
                     *self.proved.entry(plan.clone()).or_default() += 1;
@@ -198,10 +178,8 @@ impl Survey {
 
     /// Held rows that no open circuit keeps back.
     pub fn released(&self, open: &BTreeSet<Cause>) -> u64 {
-        let free = self
-            .held
-            .iter()
-            .filter(|(set, _)| !set.iter().any(|cause| open.contains(cause)));
+        let free =
+            self.held.iter().filter(|(set, _)| !set.iter().any(|cause| open.contains(cause)));
         free.map(|(_, rows)| rows).sum()
     }
 }

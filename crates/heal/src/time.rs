@@ -37,9 +37,7 @@ impl Timestamp {
     /// Reads an RFC 3339 time of any offset. Times before 1970 are none.
     pub fn parse(text: &str) -> Option<Self> {
         let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        u64::try_from(time.unix_timestamp_nanos() / 1_000_000)
-            .ok()
-            .map(Self)
+        u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
 
     /// So many milliseconds later.
@@ -59,10 +57,7 @@ impl Timestamp {
 
     /// `20260101T000000000Z`: sorts as text, and is safe in a key.
     pub fn compact(self) -> String {
-        self.to_string()
-            .chars()
-            .filter(|c| !matches!(c, '-' | ':' | '.'))
-            .collect()
+        self.to_string().chars().filter(|c| !matches!(c, '-' | ':' | '.')).collect()
     }
 
     fn parts(self) -> Option<OffsetDateTime> {
@@ -77,10 +72,7 @@ impl fmt::Display for Timestamp {
         };
         let (year, month, day) = (t.year(), u8::from(t.month()), t.day());
         let (hour, minute, second, ms) = (t.hour(), t.minute(), t.second(), t.millisecond());
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
     }
 }
 

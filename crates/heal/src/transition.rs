@@ -131,15 +131,9 @@ impl Given<'_> {
         match (entry, fact) {
             (entry, Fact::Told(row)) => Some(self.told(entry, row, effects)),
             (None, _) => None,
-            (
-                Some(entry),
-                Fact::Judged {
-                    plan,
-                    ended,
-                    failed,
-                    prove,
-                },
-            ) => Some(self.judged(entry, &plan, ended, failed, prove, effects)),
+            (Some(entry), Fact::Judged { plan, ended, failed, prove }) => {
+                Some(self.judged(entry, &plan, ended, failed, prove, effects))
+            }
             (Some(entry), Fact::Unreported { plan, complete }) => {
                 Some(self.unreported(entry, &plan, complete, effects))
             }
@@ -187,11 +181,7 @@ impl Given<'_> {
         entry.last_failure = entry.last_failure.max(blame.at);
         match said {
             Said::NotTracked => {
-                entry.state = State::Confirming {
-                    plan: None,
-                    look_at: self.now,
-                    looks: 0,
-                };
+                entry.state = State::Confirming { plan: None, look_at: self.now, looks: 0 };
                 entry
             }
             Said::Failed => {
@@ -234,12 +224,7 @@ impl Given<'_> {
         prove: bool,
         effects: &mut Vec<Effect>,
     ) -> Entry {
-        let State::InFlight {
-            plan,
-            since,
-            canary,
-        } = entry.state.clone()
-        else {
+        let State::InFlight { plan, since, canary } = entry.state.clone() else {
             return entry;
         };
         if plan != *of {
@@ -252,11 +237,7 @@ impl Given<'_> {
         let Some(reason) = failed else {
             entry.attempts += 1;
             if prove || echoes {
-                entry.state = State::Confirming {
-                    plan: Some(plan),
-                    look_at: self.now,
-                    looks: 0,
-                };
+                entry.state = State::Confirming { plan: Some(plan), look_at: self.now, looks: 0 };
                 return entry;
             }
             return left(entry, Outcome::Unproved, ended, Some(plan), tried, effects);
@@ -265,15 +246,9 @@ impl Given<'_> {
         if !(canary && own) {
             entry.attempts += 1;
         }
-        entry
-            .blames
-            .retain(|blame| blame.at >= since || blame.reason == reason);
+        entry.blames.retain(|blame| blame.at >= since || blame.reason == reason);
         if !entry.blames.iter().any(|blame| blame.reason == reason) {
-            entry.blame(&Blame {
-                reason,
-                destination: None,
-                at: ended,
-            });
+            entry.blame(&Blame { reason, destination: None, at: ended });
         }
         self.failed_again(entry, Some(plan), tried, effects)
     }
@@ -285,20 +260,12 @@ impl Given<'_> {
         tried: Vec<Cause>,
         effects: &mut Vec<Effect>,
     ) -> Entry {
-        if entry
-            .blames
-            .iter()
-            .any(|blame| blame.reason.class() == Class::Gone)
-        {
+        if entry.blames.iter().any(|blame| blame.reason.class() == Class::Gone) {
             let at = entry.judged;
             return left(entry, Outcome::Gone, at, plan, tried, effects);
         }
         entry = self.sorted(entry, effects);
-        effects.push(Effect::Failed {
-            plan,
-            tried,
-            causes: entry.causes(),
-        });
+        effects.push(Effect::Failed { plan, tried, causes: entry.causes() });
         entry
     }
 
@@ -317,11 +284,7 @@ impl Given<'_> {
         }
         if complete {
             let plan = Some(plan.clone());
-            entry.state = State::Confirming {
-                plan,
-                look_at: self.now,
-                looks: 0,
-            };
+            entry.state = State::Confirming { plan, look_at: self.now, looks: 0 };
             return entry;
         }
         effects.push(Effect::Returned);
@@ -346,22 +309,14 @@ impl Given<'_> {
                     return left(entry, Outcome::Unproved, self.now, plan, tried, effects);
                 }
                 let look_at = self.now.plus_ms(cadence(&CONFIRM_CADENCE_MS, looks));
-                entry.state = State::Confirming {
-                    plan,
-                    look_at,
-                    looks: looks + 1,
-                };
+                entry.state = State::Confirming { plan, look_at, looks: looks + 1 };
                 entry
             }
             Status::Failed => {
                 entry.judged = entry.judged.max(entry.last_failure);
                 if entry.blames.is_empty() {
                     let reason = Reason::unspecified();
-                    entry.blame(&Blame {
-                        reason,
-                        destination: None,
-                        at: self.now,
-                    });
+                    entry.blame(&Blame { reason, destination: None, at: self.now });
                 }
                 self.failed_again(entry, plan, tried, effects)
             }
@@ -370,11 +325,7 @@ impl Given<'_> {
 
     fn launched(&self, mut entry: Entry, plan: PlanId, canary: bool) -> Entry {
         if matches!(entry.state, State::Waiting { .. } | State::Held) {
-            entry.state = State::InFlight {
-                plan,
-                since: self.now,
-                canary,
-            };
+            entry.state = State::InFlight { plan, since: self.now, canary };
         }
         entry
     }
@@ -388,11 +339,7 @@ impl Given<'_> {
 
     /// Puts a failed version where its blames send it.
     fn sorted(&self, mut entry: Entry, effects: &mut Vec<Effect>) -> Entry {
-        let worst = entry
-            .blames
-            .iter()
-            .map(|b| (self.place(&entry, &b.reason), &b.reason))
-            .min();
+        let worst = entry.blames.iter().map(|b| (self.place(&entry, &b.reason), &b.reason)).min();
         let (place, reason) = match worst {
             Some((place, reason)) => (place, reason.clone()),
             None => (Place::Retry, Reason::unspecified()),
@@ -408,11 +355,7 @@ impl Given<'_> {
             }
             Place::Hold => entry.state = State::Held,
             Place::Look => {
-                entry.state = State::Confirming {
-                    plan: None,
-                    look_at: self.now,
-                    looks: 0,
-                };
+                entry.state = State::Confirming { plan: None, look_at: self.now, looks: 0 };
             }
             Place::Retry => {
                 let not_before = match entry.attempts {
@@ -462,11 +405,7 @@ fn left(
     tried: Vec<Cause>,
     effects: &mut Vec<Effect>,
 ) -> Entry {
-    effects.push(Effect::Left {
-        outcome,
-        plan,
-        tried,
-    });
+    effects.push(Effect::Left { outcome, plan, tried });
     entry.blames.clear();
     entry.state = State::Left { outcome, at };
     entry
@@ -479,9 +418,7 @@ fn released(mut entry: Entry) -> Entry {
     if entry.state == State::Held {
         entry.blames.clear();
         entry.judged = entry.judged.max(entry.last_failure);
-        entry.state = State::Waiting {
-            not_before: entry.last_failure,
-        };
+        entry.state = State::Waiting { not_before: entry.last_failure };
     }
     entry
 }

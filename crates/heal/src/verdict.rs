@@ -32,11 +32,7 @@ impl VerdictRow {
             None => ("succeeded", String::new()),
             Some(reason) => ("failed", escape(reason.as_str())),
         };
-        format!(
-            "{},{},{word},{reason}\n",
-            self.id.key.to_manifest(),
-            self.id.version
-        )
+        format!("{},{},{word},{reason}\n", self.id.key.to_manifest(), self.id.version)
     }
 
     /// Reads a line back.
@@ -80,10 +76,7 @@ pub fn write_chunk(bucket: &Bucket, rows: Vec<ReportRow>, unreadable: u64) -> Ve
             foreign += 1;
             continue;
         }
-        let id = ObjectVersion {
-            key: row.key,
-            version: row.version,
-        };
+        let id = ObjectVersion { key: row.key, version: row.version };
         let failed = match row.succeeded {
             true => None,
             false => Some(row.reason.unwrap_or_else(Reason::unspecified)),
@@ -118,8 +111,6 @@ pub fn count_chunk(bytes: &[u8], tally: &mut Tally) -> Result<(), Corrupt> {
 /// Decodes a page of a stored chunk.
 pub fn decode_page(page: &[u8]) -> Result<Vec<VerdictRow>, Corrupt> {
     let text = std::str::from_utf8(page).map_err(|_| Corrupt::new("", "not UTF-8"))?;
-    let rows = text
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let rows = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     rows.map(VerdictRow::decode).collect()
 }

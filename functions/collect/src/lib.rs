@@ -25,9 +25,7 @@ pub struct Ctx {
 impl Ctx {
     /// Reads the function's settings.
     pub fn new(clients: Clients, settings: &mut Settings) -> Self {
-        Self {
-            store: Store::new(clients, settings.required("RESILVER_STATE_BUCKET")),
-        }
+        Self { store: Store::new(clients, settings.required("RESILVER_STATE_BUCKET")) }
     }
 }
 
@@ -72,10 +70,7 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, batch: Batch) -> Answer {
     let mut rejects = Vec::new();
     for message in &batch.records {
         let reading = read_message(&message.body);
-        reading
-            .events
-            .into_iter()
-            .for_each(|event| gathering.add(event));
+        reading.events.into_iter().for_each(|event| gathering.add(event));
         rejects.extend(reading.rejects);
     }
     let stored = store(ctx, woken, gathering, &rejects).await;
@@ -83,12 +78,8 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, batch: Batch) -> Answer {
         return Answer::default();
     };
     error!(error = %problem, messages = batch.records.len(), "batch not stored, it comes again");
-    let again = batch.records.into_iter().map(|m| ItemFailure {
-        item_identifier: m.message_id,
-    });
-    Answer {
-        batch_item_failures: again.collect(),
-    }
+    let again = batch.records.into_iter().map(|m| ItemFailure { item_identifier: m.message_id });
+    Answer { batch_item_failures: again.collect() }
 }
 
 async fn store(
@@ -103,12 +94,7 @@ async fn store(
     }
     for segment in gathering.segments() {
         let hash = segment.hash();
-        let Segment {
-            bucket,
-            first,
-            rows,
-            bytes,
-        } = segment;
+        let Segment { bucket, first, rows, bytes } = segment;
         let key = StateKey::Failures(&bucket, first, &hash).to_string();
         ctx.store.put(&key, Bytes::from(bytes), "text/csv").await?;
         info!(bucket = bucket.as_str(), rows, key, "segment written");
@@ -125,24 +111,14 @@ async fn reject(ctx: &Ctx, woken: &Woken, rejects: &[Reject]) -> Result<(), AwsE
         let name = format!("{}.txt", name.chars().take(16).collect::<String>());
         let key = StateKey::Rejects("events", "-", &name).to_string();
         let body = Bytes::copy_from_slice(reject.text.as_bytes());
-        ctx.store
-            .put(&key, body, "application/octet-stream")
-            .await?;
-        error!(
-            key,
-            why = reject.why.as_str(),
-            "event could not be read, it is kept"
-        );
+        ctx.store.put(&key, body, "application/octet-stream").await?;
+        error!(key, why = reject.why.as_str(), "event could not be read, it is kept");
         first.get_or_insert(key);
     }
     let (Some(kept), Ok(bucket)) = (first, Bucket::try_from(ctx.store.bucket.clone())) else {
         return Ok(());
     };
-    let fact = NoticeFact::Rejected {
-        from: "events".into(),
-        pieces: rejects.len() as u64,
-        kept,
-    };
+    let fact = NoticeFact::Rejected { from: "events".into(), pieces: rejects.len() as u64, kept };
     let notice = Notice::new(&bucket, woken.now, woken.now, fact);
     let key = StateKey::Outbox(&bucket, &notice.id).to_string();
     ctx.store.put_json_new(&key, &notice).await.map(drop)

@@ -90,15 +90,12 @@ async fn read(ctx: &Ctx) -> Result<(Account, Option<String>), LaunchError> {
     let key = StateKey::Account.to_string();
     match ctx.store.get_json::<Account>(&key).await? {
         None => Ok((Account::default(), None)),
-        Some(Loaded {
-            value: account,
-            etag,
-        }) if account.format <= ACCOUNT_FORMAT => Ok((account, Some(etag))),
+        Some(Loaded { value: account, etag }) if account.format <= ACCOUNT_FORMAT => {
+            Ok((account, Some(etag)))
+        }
         Some(Loaded { value: account, .. }) => {
-            let why = format!(
-                "it has format {}, this release knows {ACCOUNT_FORMAT}",
-                account.format
-            );
+            let why =
+                format!("it has format {}, this release knows {ACCOUNT_FORMAT}", account.format);
             Err(LaunchError::Document { key, why })
         }
     }

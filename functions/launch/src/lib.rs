@@ -46,25 +46,12 @@ impl Ctx {
     pub fn new(clients: Clients, settings: &mut Settings) -> Self {
         let state_bucket = settings.required("RESILVER_STATE_BUCKET");
         let role_arn = settings.required("RESILVER_JOB_ROLE_ARN");
-        let bus = settings
-            .optional("RESILVER_BUS")
-            .unwrap_or_else(|| "default".to_owned());
+        let bus = settings.optional("RESILVER_BUS").unwrap_or_else(|| "default".to_owned());
         let limits = settings.json("RESILVER_LIMITS").unwrap_or_default();
         let account = clients.account.clone();
         let store = Store::new(clients.clone(), state_bucket.clone());
-        let jobs = JobSettings {
-            account,
-            role_arn,
-            state_bucket,
-            priority: 10,
-        };
-        Self {
-            clients,
-            store,
-            jobs,
-            limits,
-            bus,
-        }
+        let jobs = JobSettings { account, role_arn, state_bucket, priority: 10 };
+        Self { clients, store, jobs, limits, bus }
     }
 }
 
@@ -94,11 +81,7 @@ pub async fn handle(ctx: &Ctx, woken: &Woken) -> Result<Value, LaunchError> {
 
 async fn buckets(ctx: &Ctx) -> Result<BTreeSet<Bucket>, LaunchError> {
     let mut buckets = BTreeSet::new();
-    for prefix in [
-        StatePrefix::AllFailures,
-        StatePrefix::AllLedgers,
-        StatePrefix::AllOutboxes,
-    ] {
+    for prefix in [StatePrefix::AllFailures, StatePrefix::AllLedgers, StatePrefix::AllOutboxes] {
         let found = ctx.store.list_prefixes(&prefix.to_string()).await?;
         buckets.extend(found.iter().filter_map(|prefix| bucket_of(prefix)));
     }

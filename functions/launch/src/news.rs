@@ -39,8 +39,7 @@ impl News {
         news.segments = listed.into_iter().map(|object| object.key).collect();
         for (plan, flight) in &head.flights {
             if flight.refused.is_some() {
-                news.landings
-                    .insert(plan.clone(), Landing::refused(head.now));
+                news.landings.insert(plan.clone(), Landing::refused(head.now));
             }
             let Some(job) = &flight.job else { continue };
             let key = StateKey::Settled(&head.bucket, job).to_string();
@@ -64,8 +63,7 @@ impl News {
         for chunk in ctx.store.list(&verdicts, usize::MAX).await? {
             self.verdicts.push((plan.clone(), chunk.key));
         }
-        self.settling
-            .push(StateKey::Settling(bucket, &settled.job).to_string());
+        self.settling.push(StateKey::Settling(bucket, &settled.job).to_string());
         self.landings.insert(plan.clone(), Landing::of(&settled));
         self.settled.insert(plan.clone(), settled);
         Ok(())

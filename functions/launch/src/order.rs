@@ -102,16 +102,9 @@ async fn attempt(
     let now = held.head.now.max(woken.now);
     let news = News::read(ctx, &held.head).await?;
     if news.is_empty() && held.head.is_idle(now) {
-        return Ok(Some(if started {
-            Launched::Started
-        } else {
-            Launched::Idle
-        }));
+        return Ok(Some(if started { Launched::Started } else { Launched::Idle }));
     }
-    let given = Given {
-        now,
-        limits: &ctx.limits,
-    };
+    let given = Given { now, limits: &ctx.limits };
     let launch_id = launch_id(&held.head, woken);
     let mut next = held.head.clone();
     outbox::take_said(ctx, &mut next).await?;
@@ -139,11 +132,7 @@ async fn attempt(
     }
     outbox::publish(ctx, &held.head).await?;
     news.delete(ctx, written.replaced.as_deref()).await?;
-    Ok(Some(if started || plan.is_some() {
-        Launched::Started
-    } else {
-        Launched::Folded
-    }))
+    Ok(Some(if started || plan.is_some() { Launched::Started } else { Launched::Folded }))
 }
 
 /// Steps 2 and 3. `None` where something that is to be folded is gone.
@@ -155,15 +144,9 @@ async fn fold(
     given: Given<'_>,
     launch_id: &str,
 ) -> Result<Option<Written>, LaunchError> {
-    let folding = Folding {
-        given,
-        landings: &news.landings,
-    };
+    let folding = Folding { given, landings: &news.landings };
     let turn = |cause: &Cause| {
-        let circuit = head
-            .circuits
-            .iter()
-            .find(|circuit| circuit.cause() == Some(cause));
+        let circuit = head.circuits.iter().find(|circuit| circuit.cause() == Some(cause));
         circuit.map_or(0, |circuit| circuit.probes)
     };
     let Some(mut survey) = stream::survey(ctx, head, news, &folding, &turn).await? else {
@@ -187,24 +170,13 @@ async fn fold(
         || decision.marks.plan.is_some()
         || survey.released(&decision.marks.open) > 0;
     let written = if rewrite {
-        let write = write::Write {
-            ctx,
-            head,
-            news,
-            folding,
-            seen,
-            launch_id,
-        };
+        let write = write::Write { ctx, head, news, folding, seen, launch_id };
         match write.run(&mut decision).await? {
             Some(written) => written,
             None => return Ok(None),
         }
     } else {
-        Written {
-            after: survey_again(&survey),
-            run: head.run.clone(),
-            ..Written::default()
-        }
+        Written { after: survey_again(&survey), run: head.run.clone(), ..Written::default() }
     };
     commit(next, news, &survey, decision, &written, given);
     laws::nothing_flies_alone(next, &written.after.flying)?;
@@ -231,8 +203,7 @@ fn commit(
     written: &Written,
     given: Given<'_>,
 ) {
-    next.flights
-        .retain(|plan, _| !news.landings.contains_key(plan));
+    next.flights.retain(|plan, _| !news.landings.contains_key(plan));
     if let Some((plan, rows)) = &written.plan {
         next.flights.insert(plan.clone(), flight(given.now, *rows));
         next.launching = Some(plan.clone());
@@ -255,21 +226,14 @@ fn launch_id(head: &Head, woken: &Woken) -> String {
 async fn read_head(ctx: &Ctx, bucket: &Bucket, woken: &Woken) -> Result<Held, LaunchError> {
     let key = StateKey::Head(bucket).to_string();
     match ctx.store.get_json::<Head>(&key).await {
-        Ok(Some(Loaded { value: head, etag })) if head.format <= HEAD_FORMAT => Ok(Held {
-            head,
-            etag: Some(etag),
-        }),
+        Ok(Some(Loaded { value: head, etag })) if head.format <= HEAD_FORMAT => {
+            Ok(Held { head, etag: Some(etag) })
+        }
         Ok(Some(Loaded { value: head, .. })) => {
-            let why = format!(
-                "it has format {}, this release knows {HEAD_FORMAT}",
-                head.format
-            );
+            let why = format!("it has format {}, this release knows {HEAD_FORMAT}", head.format);
             Err(LaunchError::Document { key, why })
         }
-        Ok(None) => Ok(Held {
-            head: Head::new(bucket.clone(), woken.now),
-            etag: None,
-        }),
+        Ok(None) => Ok(Held { head: Head::new(bucket.clone(), woken.now), etag: None }),
         Err(problem) => Err(problem.into()),
     }
 }
@@ -295,17 +259,12 @@ pub(crate) async fn swap(
             },
         },
     };
-    *held = Held {
-        head: next,
-        etag: Some(etag),
-    };
+    *held = Held { head: next, etag: Some(etag) };
     Ok(true)
 }
 
 /// Whether the head is what we wanted to write: then we won, and only the answer was lost.
 async fn won_after_all(ctx: &Ctx, key: &str, next: &Head) -> Result<Option<String>, LaunchError> {
     let found = ctx.store.get_json::<Head>(key).await?;
-    Ok(found
-        .filter(|loaded| loaded.value == *next)
-        .map(|loaded| loaded.etag))
+    Ok(found.filter(|loaded| loaded.value == *next).map(|loaded| loaded.etag))
 }

@@ -47,27 +47,16 @@ impl Groups {
     ) -> Self {
         let mut keys: Vec<(Kept, &str)> = Vec::new();
         keys.extend(head.run.iter().map(|run| (Kept::Ledger, run.key.as_str())));
-        keys.extend(
-            news.segments
-                .iter()
-                .map(|key| (Kept::Segment, key.as_str())),
-        );
+        keys.extend(news.segments.iter().map(|key| (Kept::Segment, key.as_str())));
         let verdicts = news.verdicts.iter();
         keys.extend(verdicts.map(|(plan, key)| (Kept::Verdicts(plan.clone()), key.as_str())));
         let reader = |key: &str| LineReader::new(ctx.store.clone(), key.to_owned());
         let sources: Vec<Source> = keys
             .into_iter()
-            .map(|(kept, key)| Source {
-                kept,
-                key: key.to_owned(),
-                reader: reader(key),
-            })
+            .map(|(kept, key)| Source { kept, key: key.to_owned(), reader: reader(key) })
             .collect();
         let mut merge = Merge::new(sources.len() + 1);
-        let seen = seen
-            .into_iter()
-            .map(|(id, status)| Record::Seen(id, status))
-            .collect();
+        let seen = seen.into_iter().map(|(id, status)| Record::Seen(id, status)).collect();
         merge.push(sources.len(), seen);
         merge.push(sources.len(), Vec::new());
         Self { merge, sources }
@@ -103,10 +92,8 @@ impl Source {
     async fn page(&mut self) -> Result<Vec<Record>, LaunchError> {
         while let Some(page) = self.reader.next().await? {
             let rows = self.decode(&page);
-            let rows = rows.map_err(|corrupt| LaunchError::Corrupt {
-                key: self.key.clone(),
-                corrupt,
-            })?;
+            let rows =
+                rows.map_err(|corrupt| LaunchError::Corrupt { key: self.key.clone(), corrupt })?;
             if !rows.is_empty() {
                 return Ok(rows);
             }
@@ -120,10 +107,7 @@ impl Source {
             Kept::Segment => decode_page(page, |line| FailureRow::decode(line).map(Record::Told)),
             Kept::Verdicts(plan) => {
                 let rows = verdict::decode_page(page)?;
-                Ok(rows
-                    .into_iter()
-                    .map(|row| Record::Judged(plan.clone(), row))
-                    .collect())
+                Ok(rows.into_iter().map(|row| Record::Judged(plan.clone(), row)).collect())
             }
         }
     }
@@ -131,13 +115,7 @@ impl Source {
 
 /// Whether an error says that another launch has deleted what this one reads.
 pub(crate) fn is_gone(problem: &LaunchError) -> bool {
-    matches!(
-        problem,
-        LaunchError::Aws(AwsError {
-            kind: Kind::NotFound | Kind::Precondition,
-            ..
-        })
-    )
+    matches!(problem, LaunchError::Aws(AwsError { kind: Kind::NotFound | Kind::Precondition, .. }))
 }
 
 /// The first fold: nothing is written. `None` where something that is to be folded is gone.
@@ -183,8 +161,5 @@ pub(crate) async fn look(
             }
         }
     });
-    Ok(futures::stream::iter(reads)
-        .buffered(LOOKS_AT_ONCE)
-        .collect()
-        .await)
+    Ok(futures::stream::iter(reads).buffered(LOOKS_AT_ONCE).collect().await)
 }

@@ -63,14 +63,8 @@ impl Write<'_> {
         let key = StateKey::Ledger(bucket, number, self.launch_id).to_string();
         let mut ledger = LineWriter::new(self.ctx.store.clone(), key.clone());
         let plan = decision.marks.plan.as_ref().map(|(plan, _)| plan.clone());
-        let manifest = plan
-            .as_ref()
-            .map(|plan| StateKey::Manifest(bucket, plan).to_string());
-        let mut manifest = Manifest {
-            key: manifest.unwrap_or_default(),
-            writer: None,
-            rows: 0,
-        };
+        let manifest = plan.as_ref().map(|plan| StateKey::Manifest(bucket, plan).to_string());
+        let mut manifest = Manifest { key: manifest.unwrap_or_default(), writer: None, rows: 0 };
         let seen = std::mem::take(&mut self.seen);
         let mut groups = Groups::open(self.ctx, self.head, self.news, seen);
         let mut after = Survey::default();
@@ -89,12 +83,7 @@ impl Write<'_> {
         let run = self.finish_run(ledger, key, after.counts.rows()).await?;
         let plan = self.finish_plan(manifest, plan).await?;
         let replaced = self.head.run.as_ref().map(|run| run.key.clone());
-        Ok(Written {
-            after,
-            run,
-            replaced,
-            plan,
-        })
+        Ok(Written { after, run, replaced, plan })
     }
 
     async fn finish_run(
@@ -108,12 +97,7 @@ impl Write<'_> {
             self.ctx.store.delete(&[key]).await?;
             return Ok(None);
         }
-        Ok(Some(RunRef {
-            key,
-            rows,
-            bytes: finished.bytes,
-            etag: finished.etag,
-        }))
+        Ok(Some(RunRef { key, rows, bytes: finished.bytes, etag: finished.etag }))
     }
 
     /// Writes the plan of the manifest, if a row went up.
@@ -132,12 +116,7 @@ impl Write<'_> {
         let key = StateKey::Plan(bucket, &plan.id).to_string();
         let body = Bytes::from(serde_json::to_vec_pretty(&plan).unwrap_or_default());
         // The same launch, cut short and woken again, may have written it: with the same rows then.
-        match self
-            .ctx
-            .store
-            .put_new(&key, body.clone(), "application/json")
-            .await?
-        {
+        match self.ctx.store.put_new(&key, body.clone(), "application/json").await? {
             Put::Written { .. } => {}
             Put::Exists => {
                 self.ctx.store.put(&key, body, "application/json").await?;

@@ -43,11 +43,7 @@ impl Ctx {
     pub fn new(clients: Clients, settings: &mut Settings) -> Self {
         let bucket = settings.required("RESILVER_STATE_BUCKET");
         let chats = settings.json("RESILVER_CHATS").unwrap_or_default();
-        Self {
-            store: Store::new(clients.clone(), bucket),
-            clients,
-            chats,
-        }
+        Self { store: Store::new(clients.clone(), bucket), clients, chats }
     }
 }
 
@@ -76,10 +72,7 @@ pub async fn handle(ctx: &Ctx, event: &Value) -> Result<Value, NotifyError> {
     let notice: Notice =
         serde_json::from_value(detail).map_err(|why| NotifyError::Unreadable(why.to_string()))?;
     if notice.format > NOTICE_FORMAT {
-        return Err(NotifyError::Unreadable(format!(
-            "it has format {}",
-            notice.format
-        )));
+        return Err(NotifyError::Unreadable(format!("it has format {}", notice.format)));
     }
     let said = StateKey::Notice(&notice.id, SAID).to_string();
     if ctx.store.exists(&said).await? {
@@ -95,9 +88,7 @@ pub async fn handle(ctx: &Ctx, event: &Value) -> Result<Value, NotifyError> {
     match later {
         Some(problem) => Err(problem),
         None => {
-            ctx.store
-                .put_json_new(&said, &json!({"chats": ctx.chats.len()}))
-                .await?;
+            ctx.store.put_json_new(&said, &json!({"chats": ctx.chats.len()})).await?;
             Ok(json!({"said": ctx.chats.len()}))
         }
     }
@@ -118,15 +109,8 @@ async fn say(ctx: &Ctx, notice: &Notice, chat: &Chat) -> Result<(), NotifyError>
             let (chat, why) = (chat.name.clone(), format!("HTTP {}", reply.status));
             return Err(NotifyError::Later { chat, why });
         }
-        status => error!(
-            chat = chat.name,
-            status,
-            answer = reply.body,
-            "refused for good"
-        ),
+        status => error!(chat = chat.name, status, answer = reply.body, "refused for good"),
     }
-    ctx.store
-        .put_json_new(&mark, &json!({"status": reply.status}))
-        .await?;
+    ctx.store.put_json_new(&mark, &json!({"status": reply.status})).await?;
     Ok(())
 }

@@ -23,10 +23,7 @@ pub(crate) async fn read_all(ctx: &Ctx, settling: &Settling) -> Result<Option<Ta
         StateKey::Verdicts(&settling.bucket, &settling.job, file, chunk).to_string()
     };
     let chunks = settling.chunks();
-    let missing: Vec<_> = chunks
-        .iter()
-        .filter(|at| !there.contains(&key(**at)))
-        .collect();
+    let missing: Vec<_> = chunks.iter().filter(|at| !there.contains(&key(**at))).collect();
     for &&(file, chunk) in missing.iter().take(CHUNKS_PER_SETTLE) {
         if let Some(part) = settling.report.iter().flatten().nth(file) {
             read_one(ctx, settling, part, file, chunk).await?;
@@ -46,10 +43,8 @@ async fn count(ctx: &Ctx, key: &str, tally: &mut Tally) -> Result<(), SettleErro
     let Some(stored) = ctx.store.get(key).await? else {
         return Ok(());
     };
-    count_chunk(&stored.bytes, tally).map_err(|why| SettleError::Document {
-        key: key.to_owned(),
-        why: why.to_string(),
-    })
+    count_chunk(&stored.bytes, tally)
+        .map_err(|why| SettleError::Document { key: key.to_owned(), why: why.to_string() })
 }
 
 async fn read_one(
@@ -62,30 +57,19 @@ async fn read_one(
     let (bucket, job) = (&settling.bucket, &settling.job);
     let from = chunk * CHUNK_BYTES;
     let to = (from + CHUNK_BYTES + CHUNK_LOOKAHEAD_BYTES).min(part.bytes);
-    let window = ctx
-        .store
-        .get_range(&part.key, from.saturating_sub(1), to, None)
-        .await?;
+    let window = ctx.store.get_range(&part.key, from.saturating_sub(1), to, None).await?;
     let window = window.map(|ranged| ranged.bytes).unwrap_or_default();
     let rows = rows_of_chunk(&window, chunk == 0, CHUNK_BYTES as usize, bucket);
     let rows = read_rows(rows);
     if !rows.rejects.is_empty() {
         let name = format!("{job}/{file}-{chunk}.csv");
         let key = StateKey::Rejects("report", bucket.as_str(), &name).to_string();
-        let kept: Vec<u8> = rows
-            .rejects
-            .iter()
-            .flat_map(|reject| reject.raw.clone())
-            .collect();
-        ctx.store
-            .put(&key, Bytes::from(kept), "application/octet-stream")
-            .await?;
+        let kept: Vec<u8> = rows.rejects.iter().flat_map(|reject| reject.raw.clone()).collect();
+        ctx.store.put(&key, Bytes::from(kept), "application/octet-stream").await?;
     }
     let unreadable = rows.rejects.len() as u64;
     let verdicts = write_chunk(bucket, rows.rows, unreadable);
     let key = StateKey::Verdicts(bucket, job, file, chunk).to_string();
-    ctx.store
-        .put_new(&key, Bytes::from(verdicts), "text/csv")
-        .await?;
+    ctx.store.put_new(&key, Bytes::from(verdicts), "text/csv").await?;
     Ok(())
 }

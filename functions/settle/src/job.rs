@@ -50,25 +50,12 @@ pub(crate) async fn by_event(ctx: &Ctx, woken: &Woken, id: &str) -> Result<Outco
     let Some(found) = jobs::describe(&ctx.clients, id).await? else {
         return Ok(Outcome::Running);
     };
-    let of = found
-        .description
-        .as_deref()
-        .and_then(PlanId::of_description);
+    let of = found.description.as_deref().and_then(PlanId::of_description);
     let Some((bucket, plan)) = of else {
         return Ok(Outcome::Foreign);
     };
-    described(
-        ctx,
-        woken,
-        Flying {
-            bucket,
-            plan,
-            job,
-            at: Timestamp(found.created_ms),
-        },
-        found,
-    )
-    .await
+    described(ctx, woken, Flying { bucket, plan, job, at: Timestamp(found.created_ms) }, found)
+        .await
 }
 
 /// Settles a job that a head names.
@@ -83,9 +70,7 @@ pub(crate) async fn by_poll(
     if woken.now.since(flying.at) <= JOB_UNKNOWN_MS {
         return Ok(Outcome::Running);
     }
-    let Flying {
-        bucket, plan, job, ..
-    } = flying.clone();
+    let Flying { bucket, plan, job, .. } = flying.clone();
     let over = Over {
         bucket,
         plan,
@@ -105,30 +90,18 @@ async fn described(
     flying: Flying,
     found: jobs::Job,
 ) -> Result<Outcome, SettleError> {
-    let Flying {
-        bucket,
-        plan,
-        job,
-        at,
-    } = flying;
+    let Flying { bucket, plan, job, at } = flying;
     let Some(ended) = Ended::parse(&found.status) else {
         let stalls = matches!(found.status.as_str(), "Suspended" | "Paused");
         if stalls && woken.now.since(at) > JOB_STALLED_MS {
-            let fact = NoticeFact::JobStalled {
-                job,
-                status: found.status,
-            };
+            let fact = NoticeFact::JobStalled { job, status: found.status };
             tell(ctx, &Notice::new(&bucket, woken.now, at, fact)).await?;
         }
         return Ok(Outcome::Running);
     };
     let reasons = found.failure_reasons.iter();
-    let reasons: Vec<String> = reasons
-        .map(|(code, why)| format!("{code}: {why}"))
-        .collect();
-    let why = (!reasons.is_empty())
-        .then(|| reasons.join("; "))
-        .or(found.status_update_reason);
+    let reasons: Vec<String> = reasons.map(|(code, why)| format!("{code}: {why}")).collect();
+    let why = (!reasons.is_empty()).then(|| reasons.join("; ")).or(found.status_update_reason);
     let over = Over {
         bucket,
         plan,
@@ -137,11 +110,7 @@ async fn described(
         at: found.terminated_ms.map_or(woken.now, Timestamp),
         ran: found.tasks.1 + found.tasks.2,
         why,
-        code: found
-            .failure_reasons
-            .into_iter()
-            .next()
-            .map(|(code, _)| code),
+        code: found.failure_reasons.into_iter().next().map(|(code, _)| code),
     };
     settle(ctx, woken, over).await
 }
@@ -161,11 +130,7 @@ async fn settle(ctx: &Ctx, woken: &Woken, over: Over) -> Result<Outcome, SettleE
     if tally.unreadable > 0 {
         let kept = StateKey::Rejects("report", bucket.as_str(), job.as_str()).to_string();
         let pieces = tally.unreadable;
-        let fact = NoticeFact::Rejected {
-            from: "report".to_owned(),
-            pieces,
-            kept,
-        };
+        let fact = NoticeFact::Rejected { from: "report".to_owned(), pieces, kept };
         tell(ctx, &Notice::new(&bucket, woken.now, settling.at, fact)).await?;
     }
     let settled: Settled = settling.settled(tally);
@@ -184,44 +149,20 @@ async fn settling(ctx: &Ctx, woken: &Woken, over: Over) -> Result<Option<Settlin
         Found::Report(parts) => Some(parts),
         Found::None => None,
         Found::Late => {
-            let fact = NoticeFact::ReportLate {
-                job: over.job.clone(),
-            };
+            let fact = NoticeFact::ReportLate { job: over.job.clone() };
             tell(ctx, &Notice::new(&over.bucket, woken.now, over.at, fact)).await?;
             return Ok(None);
         }
         Found::NotYet => return Ok(None),
     };
-    let Over {
-        bucket,
-        plan,
-        job,
-        ended,
-        at,
-        why,
-        code,
-        ..
-    } = over;
-    let settling = Settling {
-        format: SETTLED_FORMAT,
-        bucket,
-        plan,
-        job,
-        ended,
-        at,
-        why,
-        code,
-        report,
-    };
+    let Over { bucket, plan, job, ended, at, why, code, .. } = over;
+    let settling =
+        Settling { format: SETTLED_FORMAT, bucket, plan, job, ended, at, why, code, report };
     let written = ctx.store.put_json_new(&key, &settling).await?;
     if matches!(written, Written::Written { .. }) {
         return Ok(Some(settling));
     }
-    Ok(ctx
-        .store
-        .get_json::<Settling>(&key)
-        .await?
-        .map(|stored| stored.value))
+    Ok(ctx.store.get_json::<Settling>(&key).await?.map(|stored| stored.value))
 }
 
 /// Puts a notice into the bucket's outbox; the same notice is there only once.

@@ -27,10 +27,7 @@ impl Ctx {
     /// Reads the function's settings.
     pub fn new(clients: Clients, settings: &mut Settings) -> Self {
         let bucket = settings.required("RESILVER_STATE_BUCKET");
-        Self {
-            store: Store::new(clients.clone(), bucket),
-            clients,
-        }
+        Self { store: Store::new(clients.clone(), bucket), clients }
     }
 }
 
@@ -52,9 +49,7 @@ pub enum SettleError {
 
 /// Settles the job that an event names, or every job of ours that is not settled yet.
 pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, SettleError> {
-    let named = event
-        .pointer("/detail/serviceEventDetails/jobId")
-        .and_then(Value::as_str);
+    let named = event.pointer("/detail/serviceEventDetails/jobId").and_then(Value::as_str);
     if let Some(id) = named {
         let outcome = job::by_event(ctx, woken, id).await?;
         info!(job = id, ?outcome, "job looked at");

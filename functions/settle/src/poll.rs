@@ -31,12 +31,7 @@ pub(crate) async fn flights(ctx: &Ctx) -> Result<Vec<Flying>, SettleError> {
         };
         for (plan, flight) in head.value.flights {
             if let Some(job) = flight.job {
-                flights.push(Flying {
-                    bucket: bucket.clone(),
-                    plan,
-                    job,
-                    at: flight.at,
-                });
+                flights.push(Flying { bucket: bucket.clone(), plan, job, at: flight.at });
             }
         }
     }

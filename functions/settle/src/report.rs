@@ -54,20 +54,13 @@ async fn parts(
             return Ok(None);
         }
     };
-    let listed = ctx
-        .store
-        .list(&format!("{prefix}/results/"), usize::MAX)
-        .await?;
+    let listed = ctx.store.list(&format!("{prefix}/results/"), usize::MAX).await?;
     let mut parts = Vec::new();
     for file in manifest.results {
         let Some(object) = listed.iter().find(|object| object.key == file.key) else {
             return Ok(None);
         };
-        parts.push(ResultPart {
-            bucket: file.bucket,
-            key: file.key,
-            bytes: object.size,
-        });
+        parts.push(ResultPart { bucket: file.bucket, key: file.key, bytes: object.size });
     }
     Ok(Some(parts))
 }

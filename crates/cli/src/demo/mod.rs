@@ -45,11 +45,7 @@ pub async fn run(args: &DemoArgs) -> Result<Exit, CliError> {
     };
     let written = std::io::stdout().write_all(text.as_bytes());
     written.map_err(|why| CliError::unknown(format!("stdout is closed: {why}")))?;
-    Ok(if document.all_healed() {
-        Exit::Done
-    } else {
-        Exit::Found
-    })
+    Ok(if document.all_healed() { Exit::Done } else { Exit::Found })
 }
 
 fn objects(args: &DemoArgs) -> Result<Objects, CliError> {
@@ -76,10 +72,7 @@ fn objects(args: &DemoArgs) -> Result<Objects, CliError> {
     if number < causes {
         let message =
             format!("{number} objects are fewer than the {causes} causes that break them");
-        return Err(CliError::usage(
-            message,
-            format!("type `--objects {causes}` or more"),
-        ));
+        return Err(CliError::usage(message, format!("type `--objects {causes}` or more")));
     }
     Ok(Objects::made_up(number, args.seed))
 }
@@ -95,10 +88,7 @@ struct Shown {
 
 async fn heal(objects: Objects, seed: u64) -> Result<(Document, Shown), CliError> {
     let begun = Instant::now();
-    let emulator = Emulator::new(Config {
-        seed,
-        ..Config::default()
-    });
+    let emulator = Emulator::new(Config { seed, ..Config::default() });
     let app = App::deploy(emulator, &Options::default()).await?;
     let started = app.emulator.now();
     let scene = Scene::set(&app).await?;
@@ -115,10 +105,7 @@ async fn heal(objects: Objects, seed: u64) -> Result<(Document, Shown), CliError
     let step = Step::begin("heal", failed);
     let watch = |head: &Head| {
         step.at(head.totals.left());
-        step.say(format!(
-            "{} held, {} in flight",
-            head.counts.held, head.counts.in_flight
-        ));
+        step.say(format!("{} held, {} in flight", head.counts.held, head.counts.in_flight));
     };
     let quiet = app.run_until_quiet(&scene.bucket, HEAL_MS, watch).await?;
     let head = app
@@ -133,10 +120,7 @@ async fn heal(objects: Objects, seed: u64) -> Result<(Document, Shown), CliError
     let times = (begun.elapsed().as_millis() as u64, virtual_ms);
     let document = Document::of(objects, &head, causes, (verified, mismatches), times, seed);
     let posted = app.emulator.outbox();
-    let shown = Shown {
-        message: show::last_message(&posted),
-        messages: posted.len(),
-    };
+    let shown = Shown { message: show::last_message(&posted), messages: posted.len() };
     Ok((document, shown))
 }
 

@@ -69,10 +69,7 @@ impl Objects {
             Ok(found) if found.is_dir() => {}
             Ok(_) => return Err(CliError::path(format!("{name} is no directory"), next)),
             Err(why) => {
-                return Err(CliError::path(
-                    format!("{name} cannot be read: {why}"),
-                    next,
-                ));
+                return Err(CliError::path(format!("{name} cannot be read: {why}"), next));
             }
         }
         let (mut files, mut skipped) = (Vec::new(), Vec::new());
@@ -121,13 +118,7 @@ impl Objects {
     pub(super) fn key(&self, n: usize) -> String {
         match self {
             Self::MadeUp { .. } => {
-                let folder = [
-                    "invoices/2026",
-                    "photos",
-                    "logs/app",
-                    "back up",
-                    "münchen+co",
-                ];
+                let folder = ["invoices/2026", "photos", "logs/app", "back up", "münchen+co"];
                 let folder = folder.get(n % folder.len()).copied().unwrap_or("other");
                 format!("{folder}/{n:07}.bin")
             }
@@ -180,14 +171,9 @@ fn key_of(directory: &Path, found: &walkdir::DirEntry) -> Result<String, String>
         return Err("it is no regular file".to_owned());
     }
     let below = found.path().strip_prefix(directory).unwrap_or(found.path());
-    let key = below
-        .to_str()
-        .ok_or("its name is not UTF-8, and an object key has to be")?;
+    let key = below.to_str().ok_or("its name is not UTF-8, and an object key has to be")?;
     if key.len() > KEY_MAX {
-        return Err(format!(
-            "its name has {} bytes, more than the {KEY_MAX} of a key",
-            key.len()
-        ));
+        return Err(format!("its name has {} bytes, more than the {KEY_MAX} of a key", key.len()));
     }
     File::open(found.path()).map_err(|why| format!("it cannot be read: {why}"))?;
     Ok(key.to_owned())
@@ -195,8 +181,5 @@ fn key_of(directory: &Path, found: &walkdir::DirEntry) -> Result<String, String>
 
 fn skip(directory: &Path, path: &Path, why: String) -> Skipped {
     let below = path.strip_prefix(directory).unwrap_or(path);
-    Skipped {
-        path: below.to_string_lossy().into_owned(),
-        why,
-    }
+    Skipped { path: below.to_string_lossy().into_owned(), why }
 }

@@ -127,17 +127,9 @@ impl<'a> Scene<'a> {
     /// S3 itself has it.
     pub(super) fn in_s3(&self, since: Timestamp) -> (u64, u64) {
         let count = |world: &World, status| {
-            let versions = world
-                .buckets
-                .get(SOURCE)
-                .into_iter()
-                .flat_map(|b| b.keys.values());
-            let versions = versions
-                .flatten()
-                .filter(|version| version.modified >= since.0);
-            versions
-                .filter(|version| version.replication == Some(status))
-                .count() as u64
+            let versions = world.buckets.get(SOURCE).into_iter().flat_map(|b| b.keys.values());
+            let versions = versions.flatten().filter(|version| version.modified >= since.0);
+            versions.filter(|version| version.replication == Some(status)).count() as u64
         };
         self.app.emulator.with(|world| {
             let pending = count(world, ReplicationStatus::Pending);
@@ -162,9 +154,7 @@ impl<'a> Scene<'a> {
             }
             self.app.run_for(minutes(1)).await;
         }
-        step.done(&format!(
-            "{uploaded} objects replicated live, to both destinations"
-        ));
+        step.done(&format!("{uploaded} objects replicated live, to both destinations"));
         Ok(())
     }
 }
@@ -173,8 +163,7 @@ async fn version(app: &App, bucket: &str, status: BucketVersioningStatus) -> Res
     let versioning = VersioningConfiguration::builder().status(status).build();
     let call = app.clients.s3.put_bucket_versioning().bucket(bucket);
     let put = call.versioning_configuration(versioning).send().await;
-    put.map(drop)
-        .map_err(|why| failed("PutBucketVersioning", why))
+    put.map(drop).map_err(|why| failed("PutBucketVersioning", why))
 }
 
 /// Everything goes to both destinations; replicas of KMS objects are encrypted with the destination's
@@ -185,9 +174,7 @@ fn rules() -> Result<ReplicationConfiguration, BuildError> {
         let destination = Destination::builder()
             .bucket(format!("arn:aws:s3:::{replica}"))
             .encryption_configuration(
-                EncryptionConfiguration::builder()
-                    .replica_kms_key_id(key)
-                    .build(),
+                EncryptionConfiguration::builder().replica_kms_key_id(key).build(),
             )
             .metrics(Metrics::builder().status(MetricsStatus::Enabled).build()?)
             .build()?;
@@ -201,9 +188,7 @@ fn rules() -> Result<ReplicationConfiguration, BuildError> {
             .status(ReplicationRuleStatus::Enabled)
             .source_selection_criteria(kms.build())
             .delete_marker_replication(
-                markers
-                    .status(DeleteMarkerReplicationStatus::Disabled)
-                    .build(),
+                markers.status(DeleteMarkerReplicationStatus::Disabled).build(),
             )
             .destination(destination)
             .build()?;

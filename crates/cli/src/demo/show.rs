@@ -16,15 +16,9 @@ use super::scene::Break;
 
 /// The end of a *fail* step.
 pub(super) fn failed(broken: Break, causes: &BTreeMap<Cause, u64>) -> String {
-    let causes: Vec<String> = causes
-        .iter()
-        .map(|(cause, versions)| format!("{versions} × {cause}"))
-        .collect();
-    let causes = if causes.is_empty() {
-        "nothing failed".to_owned()
-    } else {
-        causes.join(", ")
-    };
+    let causes: Vec<String> =
+        causes.iter().map(|(cause, versions)| format!("{versions} × {cause}")).collect();
+    let causes = if causes.is_empty() { "nothing failed".to_owned() } else { causes.join(", ") };
     format!("{causes}; then repaired ({})", broken.what())
 }
 
@@ -33,17 +27,10 @@ pub(super) fn healed(head: &Head, quiet: bool) -> String {
     let totals = &head.totals;
     let healed = totals.healed + totals.unproved;
     let rest = head.counts.present();
-    let end = if quiet {
-        "nothing is left to do"
-    } else {
-        "time is up"
-    };
+    let end = if quiet { "nothing is left to do" } else { "time is up" };
     match rest {
         0 => format!("{healed} versions in {} jobs; {end}", totals.jobs),
-        rest => format!(
-            "{healed} versions in {} jobs, {rest} are left; {end}",
-            totals.jobs
-        ),
+        rest => format!("{healed} versions in {} jobs, {rest} are left; {end}", totals.jobs),
     }
 }
 
@@ -57,10 +44,8 @@ pub(super) fn verified(verified: u64, mismatches: &[String]) -> String {
 
 /// The last message that was posted about a finished job, in words.
 pub(super) fn last_message(posted: &[Posted]) -> Option<String> {
-    let bodies = posted
-        .iter()
-        .rev()
-        .filter_map(|posted| serde_json::from_slice::<Value>(&posted.body).ok());
+    let bodies =
+        posted.iter().rev().filter_map(|posted| serde_json::from_slice::<Value>(&posted.body).ok());
     bodies.filter_map(|body| message(&body)).next()
 }
 
@@ -69,11 +54,7 @@ fn message(body: &Value) -> Option<String> {
     let mut text = String::new();
     for block in body.get("blocks")?.as_array()? {
         let single = block.pointer("/text/text").into_iter();
-        let several = block
-            .get("elements")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+        let several = block.get("elements").and_then(Value::as_array).into_iter().flatten();
         let several = several.filter_map(|element| element.get("text"));
         for line in single.chain(several).filter_map(Value::as_str) {
             for line in line.lines() {
@@ -129,16 +110,7 @@ fn table(document: &Document) -> Table {
 fn sums(document: &Document) -> String {
     let hours = document.virtual_ms as f64 / 3_600_000.0;
     let seconds = document.wall_ms as f64 / 1_000.0;
-    let Document {
-        objects,
-        failed,
-        healed,
-        jobs,
-        rows,
-        verified,
-        cost_usd,
-        ..
-    } = document;
+    let Document { objects, failed, healed, jobs, rows, verified, cost_usd, .. } = document;
     format!(
         "  {objects} objects, {failed} versions failed, {healed} healed in {jobs} jobs of {rows} rows for ${cost_usd:.4}\n  \
          {verified} replicas verified; {hours:.1} hours on the embedded AWS, {seconds:.1} seconds here"

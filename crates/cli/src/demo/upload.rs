@@ -57,9 +57,7 @@ impl Scene<'_> {
         let key = objects.key(n);
         let extras = Extras {
             metadata: format!("number {n}"),
-            tags: n
-                .is_multiple_of(4)
-                .then(|| format!("team=storage&number={n}")),
+            tags: n.is_multiple_of(4).then(|| format!("team=storage&number={n}")),
             kms: broken == Some(Break::Key),
         };
         let body = objects.body(n);
@@ -72,13 +70,11 @@ impl Scene<'_> {
 
     async fn put_whole(&self, key: &str, bytes: Bytes, extras: Extras) -> Result<(), CliError> {
         let call = self.app.clients.s3.put_object().bucket(SOURCE).key(key);
-        let call = call
-            .metadata("made-by", extras.metadata)
-            .set_tagging(extras.tags);
+        let call = call.metadata("made-by", extras.metadata).set_tagging(extras.tags);
         let call = match extras.kms {
-            true => call
-                .server_side_encryption(ServerSideEncryption::AwsKms)
-                .ssekms_key_id(SOURCE_KEY),
+            true => {
+                call.server_side_encryption(ServerSideEncryption::AwsKms).ssekms_key_id(SOURCE_KEY)
+            }
             false => call,
         };
         let put = call.body(ByteStream::from(bytes)).send().await;
@@ -94,44 +90,29 @@ impl Scene<'_> {
     ) -> Result<(), CliError> {
         let s3 = &self.app.clients.s3;
         let call = s3.create_multipart_upload().bucket(SOURCE).key(key);
-        let call = call
-            .metadata("made-by", extras.metadata)
-            .set_tagging(extras.tags);
+        let call = call.metadata("made-by", extras.metadata).set_tagging(extras.tags);
         let call = match extras.kms {
-            true => call
-                .server_side_encryption(ServerSideEncryption::AwsKms)
-                .ssekms_key_id(SOURCE_KEY),
+            true => {
+                call.server_side_encryption(ServerSideEncryption::AwsKms).ssekms_key_id(SOURCE_KEY)
+            }
             false => call,
         };
-        let upload = call
-            .send()
-            .await
-            .map_err(|why| failed("CreateMultipartUpload", why))?;
+        let upload = call.send().await.map_err(|why| failed("CreateMultipartUpload", why))?;
         let id = upload.upload_id().unwrap_or_default();
         let mut parts = CompletedMultipartUpload::builder();
         let count = length.div_ceil(PART_BYTES as u64);
         for number in 1..=i32::try_from(count).unwrap_or(i32::MAX) {
             let bytes = next_part(&mut file)
                 .map_err(|why| CliError::unknown(format!("{key} cannot be read: {why}")))?;
-            let call = s3
-                .upload_part()
-                .bucket(SOURCE)
-                .key(key)
-                .upload_id(id)
-                .part_number(number);
+            let call = s3.upload_part().bucket(SOURCE).key(key).upload_id(id).part_number(number);
             let put = call.body(ByteStream::from(bytes)).send().await;
             let put = put.map_err(|why| failed("UploadPart", why))?;
             let part = CompletedPart::builder().part_number(number);
             parts = parts.parts(part.set_e_tag(put.e_tag().map(str::to_owned)).build());
         }
-        let call = s3
-            .complete_multipart_upload()
-            .bucket(SOURCE)
-            .key(key)
-            .upload_id(id);
+        let call = s3.complete_multipart_upload().bucket(SOURCE).key(key).upload_id(id);
         let done = call.multipart_upload(parts.build()).send().await;
-        done.map(drop)
-            .map_err(|why| failed("CompleteMultipartUpload", why))
+        done.map(drop).map_err(|why| failed("CompleteMultipartUpload", why))
     }
 }
 

@@ -26,13 +26,8 @@ pub(super) async fn all(
     let (mut key_marker, mut version_marker) = (None, None);
     loop {
         let call = scene.app.clients.s3.list_object_versions().bucket(SOURCE);
-        let call = call
-            .set_key_marker(key_marker)
-            .set_version_id_marker(version_marker);
-        let page = call
-            .send()
-            .await
-            .map_err(|why| failed("ListObjectVersions", why))?;
+        let call = call.set_key_marker(key_marker).set_version_id_marker(version_marker);
+        let page = call.send().await.map_err(|why| failed("ListObjectVersions", why))?;
         for version in page.versions() {
             let key = version.key().unwrap_or_default();
             let id = version.version_id().unwrap_or_default();
@@ -79,11 +74,7 @@ async fn see(
     let call: GetObjectFluentBuilder = s3.get_object().bucket(bucket).key(key).version_id(id);
     let output = match call.send().await {
         Ok(output) => output,
-        Err(why)
-            if why
-                .raw_response()
-                .is_some_and(|r| r.status().as_u16() == 404) =>
-        {
+        Err(why) if why.raw_response().is_some_and(|r| r.status().as_u16() == 404) => {
             return Ok(None);
         }
         Err(why) => return Err(failed("GetObject", why)),
@@ -93,25 +84,13 @@ async fn see(
         Some(_) => tags(scene, bucket, key, id).await?,
     };
     let (content_type, metadata) = headers(&output);
-    let bytes = output
-        .body
-        .collect()
-        .await
-        .map_err(|why| failed("GetObject", why))?
-        .into_bytes();
-    Ok(Some(Seen {
-        bytes,
-        content_type,
-        metadata,
-        tags,
-    }))
+    let bytes = output.body.collect().await.map_err(|why| failed("GetObject", why))?.into_bytes();
+    Ok(Some(Seen { bytes, content_type, metadata, tags }))
 }
 
 fn headers(output: &GetObjectOutput) -> (Option<String>, Vec<(String, String)>) {
     let pairs = output.metadata().into_iter().flatten();
-    let mut metadata: Vec<_> = pairs
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+    let mut metadata: Vec<_> = pairs.map(|(name, value)| (name.clone(), value.clone())).collect();
     metadata.sort();
     (output.content_type().map(str::to_owned), metadata)
 }
@@ -122,22 +101,11 @@ async fn tags(
     key: &str,
     id: &str,
 ) -> Result<Vec<(String, String)>, CliError> {
-    let call = scene
-        .app
-        .clients
-        .s3
-        .get_object_tagging()
-        .bucket(bucket)
-        .key(key)
-        .version_id(id);
-    let output = call
-        .send()
-        .await
-        .map_err(|why| failed("GetObjectTagging", why))?;
+    let call = scene.app.clients.s3.get_object_tagging().bucket(bucket).key(key).version_id(id);
+    let output = call.send().await.map_err(|why| failed("GetObjectTagging", why))?;
     let pairs = output.tag_set().iter();
-    let mut tags: Vec<_> = pairs
-        .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
-        .collect();
+    let mut tags: Vec<_> =
+        pairs.map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
     tags.sort();
     Ok(tags)
 }

@@ -31,16 +31,11 @@ impl InProcess {
     }
 
     async fn exchange(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let request = request
-            .try_into_http1x()
-            .map_err(|error| ConnectorError::user(error.into()))?;
+        let request =
+            request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
         let (mut parts, body) = request.into_parts();
         let body = body.collect().await.map_err(ConnectorError::io)?.to_bytes();
-        let authority = parts
-            .uri
-            .authority()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let authority = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
         // hyper would do so; the signature covers it.
         if !parts.headers.contains_key(HOST)
             && let Ok(host) = HeaderValue::from_str(&authority)
@@ -68,10 +63,7 @@ impl InProcess {
     fn post(&self, request: Request<Bytes>) -> Response<Bytes> {
         let at = self.shared.with(|world| world.now());
         let headers = request.headers().iter().map(|(name, value)| {
-            (
-                name.as_str().to_owned(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });
         let posted = Posted {
             url: request.uri().to_string(),

@@ -36,25 +36,14 @@ fn run(world: &mut World, operation: &str, input: &Value) -> Answer<Value> {
         "EnableRule" => switch(world, input, true),
         "DisableRule" => switch(world, input, false),
         "ListRules" => Ok(json!({ "Rules": rules(world) })),
-        other => Err(Refusal::new(
-            501,
-            "NotImplemented",
-            format!("{other} is not emulated"),
-        )),
+        other => Err(Refusal::new(501, "NotImplemented", format!("{other} is not emulated"))),
     }
 }
 
 fn put_events(world: &mut World, input: &Value) -> Answer<Value> {
-    let entries = input
-        .get("Entries")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let entries = input.get("Entries").and_then(Value::as_array).cloned().unwrap_or_default();
     if entries.is_empty() || entries.len() > ENTRIES_MAX {
-        let message = format!(
-            "PutEvents takes 1 to {ENTRIES_MAX} entries, not {}",
-            entries.len()
-        );
+        let message = format!("PutEvents takes 1 to {ENTRIES_MAX} entries, not {}", entries.len());
         return Err(Refusal::new(400, "ValidationException", message));
     }
     let bytes: usize = entries.iter().map(|entry| entry.to_string().len()).sum();
@@ -62,24 +51,15 @@ fn put_events(world: &mut World, input: &Value) -> Answer<Value> {
         let message = format!("the entries have {bytes} bytes, more than {ENTRIES_BYTES}");
         return Err(Refusal::new(400, "ValidationException", message));
     }
-    let results: Vec<Value> = entries
-        .iter()
-        .map(|entry| put_event(world, entry))
-        .collect();
-    let failed = results
-        .iter()
-        .filter(|result| result.get("ErrorCode").is_some())
-        .count();
+    let results: Vec<Value> = entries.iter().map(|entry| put_event(world, entry)).collect();
+    let failed = results.iter().filter(|result| result.get("ErrorCode").is_some()).count();
     Ok(json!({"FailedEntryCount": failed, "Entries": results}))
 }
 
 /// One entry: a bad one does not keep the others from being put.
 fn put_event(world: &mut World, entry: &Value) -> Value {
-    let (source, kind, detail) = (
-        text(entry, "Source"),
-        text(entry, "DetailType"),
-        text(entry, "Detail"),
-    );
+    let (source, kind, detail) =
+        (text(entry, "Source"), text(entry, "DetailType"), text(entry, "Detail"));
     let detail: Result<Value, _> = serde_json::from_str(detail);
     let (false, false, Ok(detail)) = (source.is_empty(), kind.is_empty(), detail) else {
         let message = "Source, DetailType and Detail, a JSON object, are required";
@@ -109,30 +89,15 @@ fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
 }
 
 fn put_targets(world: &mut World, input: &Value) -> Answer<Value> {
-    for target in input
-        .get("Targets")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        bus::put_target(
-            world,
-            text(input, "Rule"),
-            text(target, "Id"),
-            text(target, "Arn"),
-        )?;
+    for target in input.get("Targets").and_then(Value::as_array).into_iter().flatten() {
+        bus::put_target(world, text(input, "Rule"), text(target, "Id"), text(target, "Arn"))?;
     }
     Ok(json!({"FailedEntryCount": 0, "FailedEntries": []}))
 }
 
 fn remove_targets(world: &mut World, input: &Value) -> Answer<Value> {
     let rule = find(world, text(input, "Rule"))?;
-    for id in input
-        .get("Ids")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for id in input.get("Ids").and_then(Value::as_array).into_iter().flatten() {
         rule.targets.remove(id.as_str().unwrap_or_default());
     }
     Ok(json!({"FailedEntryCount": 0, "FailedEntries": []}))
@@ -141,20 +106,13 @@ fn remove_targets(world: &mut World, input: &Value) -> Answer<Value> {
 fn describe(world: &mut World, input: &Value) -> Answer<Value> {
     find(world, text(input, "Name"))?;
     let name = text(input, "Name");
-    let found = rules(world)
-        .into_iter()
-        .find(|rule| text(rule, "Name") == name);
+    let found = rules(world).into_iter().find(|rule| text(rule, "Name") == name);
     Ok(found.unwrap_or_default())
 }
 
 fn delete(world: &mut World, input: &Value) -> Answer<Value> {
     let name = text(input, "Name");
-    if world
-        .bus
-        .rules
-        .get(name)
-        .is_some_and(|rule| !rule.targets.is_empty())
-    {
+    if world.bus.rules.get(name).is_some_and(|rule| !rule.targets.is_empty()) {
         let message = "Rule can't be deleted since it has targets.";
         return Err(Refusal::new(400, "ValidationException", message));
     }
@@ -168,11 +126,7 @@ fn switch(world: &mut World, input: &Value, enabled: bool) -> Answer<Value> {
 }
 
 fn find<'a>(world: &'a mut World, name: &str) -> Answer<&'a mut bus::Rule> {
-    world
-        .bus
-        .rules
-        .get_mut(name)
-        .ok_or_else(|| bus::missing(name))
+    world.bus.rules.get_mut(name).ok_or_else(|| bus::missing(name))
 }
 
 fn rules(world: &World) -> Vec<Value> {
@@ -191,8 +145,5 @@ fn rules(world: &World) -> Vec<Value> {
 }
 
 fn arn(world: &World, rule: &str) -> String {
-    format!(
-        "arn:aws:events:{}:{}:rule/{rule}",
-        world.config.region, world.config.account
-    )
+    format!("arn:aws:events:{}:{}:rule/{rule}", world.config.region, world.config.account)
 }

@@ -40,21 +40,14 @@ pub(super) fn bucket_of(host: &str) -> Option<&str> {
 pub(super) fn is_ours(host: &str) -> bool {
     let name = name_of(host);
     // S3 Control's account id may stand before an address as well.
-    let name = name
-        .split_once('.')
-        .filter(|(head, _)| is_account(head))
-        .map_or(name, |it| it.1);
+    let name = name.split_once('.').filter(|(head, _)| is_account(head)).map_or(name, |it| it.1);
     let under = |base: &str| {
-        name.strip_suffix(base)
-            .is_some_and(|head| head.is_empty() || head.ends_with('.'))
+        name.strip_suffix(base).is_some_and(|head| head.is_empty() || head.ends_with('.'))
     };
     under(HOST)
         || under("localhost")
         || under("amazonaws.com")
-        || name
-            .trim_matches(['[', ']'])
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
+        || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn is_account(name: &str) -> bool {
@@ -81,16 +74,8 @@ mod tests {
             ("photos.aws.resilver.test", Some("photos"), true),
             ("photos.localhost:9000", Some("photos"), true),
             ("s3.localhost", None, true),
-            (
-                "my.photos.s3.eu-west-1.amazonaws.com",
-                Some("my.photos"),
-                true,
-            ),
-            (
-                "111122223333.s3-control.us-east-1.amazonaws.com",
-                None,
-                true,
-            ),
+            ("my.photos.s3.eu-west-1.amazonaws.com", Some("my.photos"), true),
+            ("111122223333.s3-control.us-east-1.amazonaws.com", None, true),
             ("127.0.0.1:9000", None, true),
             ("111122223333.127.0.0.1:9000", None, true),
             ("[::1]:9000", None, true),

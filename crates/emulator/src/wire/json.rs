@@ -14,28 +14,14 @@ pub(super) struct Call {
 impl Call {
     /// Reads a request whose target begins with `prefix`.
     pub(super) fn read(request: &http::Request<Bytes>, prefix: &str) -> Answer<Self> {
-        let target = request
-            .headers()
-            .get("x-amz-target")
-            .and_then(|target| target.to_str().ok());
+        let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
         let Some(operation) = target.and_then(|target| target.strip_prefix(prefix)) else {
-            return Err(Refusal::new(
-                400,
-                "UnknownOperationException",
-                "no such operation",
-            ));
+            return Err(Refusal::new(400, "UnknownOperationException", "no such operation"));
         };
         let body: &[u8] = request.body();
-        let input = if body.is_empty() {
-            Ok(json!({}))
-        } else {
-            serde_json::from_slice(body)
-        };
+        let input = if body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(body) };
         match input {
-            Ok(input) => Ok(Self {
-                operation: operation.to_owned(),
-                input,
-            }),
+            Ok(input) => Ok(Self { operation: operation.to_owned(), input }),
             Err(why) => Err(Refusal::new(400, "SerializationException", why.to_string())),
         }
     }

@@ -9,10 +9,8 @@ use crate::world::fault::Service;
 
 /// A refusal as the answer of a service.
 pub(super) fn refused(service: Service, refusal: &Refusal) -> Response<Bytes> {
-    let (code, message) = (
-        quick_xml::escape::escape(&refusal.code),
-        quick_xml::escape::escape(&refusal.message),
-    );
+    let (code, message) =
+        (quick_xml::escape::escape(&refusal.code), quick_xml::escape::escape(&refusal.message));
     let (content_type, body) = match service {
         Service::S3 => (
             "application/xml",
@@ -41,8 +39,6 @@ pub(super) fn refused(service: Service, refusal: &Refusal) -> Response<Bytes> {
 /// Sets a header, unless the value cannot be one.
 pub(super) fn set(response: &mut Response<Bytes>, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static(name), value);
+        response.headers_mut().insert(HeaderName::from_static(name), value);
     }
 }

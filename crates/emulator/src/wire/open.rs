@@ -7,8 +7,11 @@ use http::{HeaderValue, Request, Uri};
 
 use super::operation::header;
 
-/// Query parameters of a presigned request.
-const SIGNED: [&str; 7] = [
+/// Query parameters of a presigned request, of both versions.
+const SIGNED: [&str; 10] = [
+    "AWSAccessKeyId",
+    "Expires",
+    "Signature",
     "X-Amz-Algorithm",
     "X-Amz-Credential",
     "X-Amz-Date",
@@ -34,9 +37,7 @@ pub(super) fn unsigned(request: Request<Bytes>) -> Request<Bytes> {
                 parts.headers.insert(name, value);
             }
         }
-        parts
-            .headers
-            .insert("content-length", HeaderValue::from(whole.len()));
+        parts.headers.insert("content-length", HeaderValue::from(whole.len()));
         body = whole;
     }
     parts.headers.remove("x-amz-content-sha256");
@@ -45,7 +46,7 @@ pub(super) fn unsigned(request: Request<Bytes>) -> Request<Bytes> {
 }
 
 fn without_signature(uri: &Uri) -> Option<Uri> {
-    let query = uri.query().filter(|query| query.contains("X-Amz-"))?;
+    let query = uri.query().filter(|query| query.contains("Signature="))?;
     let kept: Vec<&str> = query
         .split('&')
         .filter(|pair| !SIGNED.contains(&pair.split('=').next().unwrap_or_default()))

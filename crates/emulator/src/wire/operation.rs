@@ -40,9 +40,7 @@ const SUBRESOURCES: [(&str, &str); 14] = [
 
 /// Names a request.
 pub(super) fn name(request: &Request<Bytes>) -> Asked {
-    let path = percent_decode_str(request.uri().path())
-        .decode_utf8_lossy()
-        .into_owned();
+    let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
     let target = header(request.headers(), "x-amz-target").unwrap_or_default();
     if let Some((service, operation)) = target.split_once('.') {
         let known = match service {
@@ -51,23 +49,13 @@ pub(super) fn name(request: &Request<Bytes>) -> Asked {
             _ => None,
         };
         if let Some(service) = known {
-            return Asked {
-                service,
-                operation: operation.to_owned(),
-                bucket: None,
-                path,
-            };
+            return Asked { service, operation: operation.to_owned(), bucket: None, path };
         }
     }
     let query = Query(request.uri().query().unwrap_or_default());
     if path.starts_with("/v20180820/") {
         let operation = control(request.method(), &path).to_owned();
-        return Asked {
-            service: Service::Control,
-            operation,
-            bucket: None,
-            path,
-        };
+        return Asked { service: Service::Control, operation, bucket: None, path };
     }
     let host = header(request.headers(), "host").unwrap_or_default();
     let path = match host::bucket_of(host) {
@@ -82,12 +70,7 @@ pub(super) fn name(request: &Request<Bytes>) -> Asked {
         _ => of_object(request.method(), &query, request.headers()).to_owned(),
     };
     let bucket = Some(bucket.to_owned()).filter(|bucket| !bucket.is_empty());
-    Asked {
-        service: Service::S3,
-        operation,
-        bucket,
-        path,
-    }
+    Asked { service: Service::S3, operation, bucket, path }
 }
 
 /// A header as text.
@@ -99,9 +82,7 @@ struct Query<'a>(&'a str);
 
 impl Query<'_> {
     fn has(&self, wanted: &str) -> bool {
-        self.0
-            .split('&')
-            .any(|pair| pair.split('=').next() == Some(wanted))
+        self.0.split('&').any(|pair| pair.split('=').next() == Some(wanted))
     }
 }
 
@@ -185,35 +166,11 @@ mod tests {
             ("GET", "/b?location", "", "GetBucketLocation", "/b"),
             ("GET", "/", "", "ListBuckets", "/"),
             ("POST", "/b?delete", "", "DeleteObjects", "/b"),
-            (
-                "POST",
-                "/b/k?uploadId=1",
-                "",
-                "CompleteMultipartUpload",
-                "/b/k",
-            ),
+            ("POST", "/b/k?uploadId=1", "", "CompleteMultipartUpload", "/b/k"),
             ("GET", "http://b.localhost/k", "", "GetObject", "/b/k"),
-            (
-                "POST",
-                "/v20180820/jobs",
-                "",
-                "CreateJob",
-                "/v20180820/jobs",
-            ),
-            (
-                "GET",
-                "/v20180820/jobs/1",
-                "",
-                "DescribeJob",
-                "/v20180820/jobs/1",
-            ),
-            (
-                "POST",
-                "/v20180820/jobs/1/status",
-                "",
-                "UpdateJobStatus",
-                "/v20180820/jobs/1/status",
-            ),
+            ("POST", "/v20180820/jobs", "", "CreateJob", "/v20180820/jobs"),
+            ("GET", "/v20180820/jobs/1", "", "DescribeJob", "/v20180820/jobs/1"),
+            ("POST", "/v20180820/jobs/1/status", "", "UpdateJobStatus", "/v20180820/jobs/1/status"),
             ("POST", "/", "AmazonSQS.SendMessage", "SendMessage", "/"),
             ("POST", "/", "AWSEvents.PutEvents", "PutEvents", "/"),
         ] {
@@ -226,10 +183,7 @@ mod tests {
                 .body(Bytes::new())
                 .unwrap();
             let asked = name(&request);
-            assert_eq!(
-                (asked.operation.as_str(), asked.path.as_str()),
-                (expected, path)
-            );
+            assert_eq!((asked.operation.as_str(), asked.path.as_str()), (expected, path));
         }
     }
 }

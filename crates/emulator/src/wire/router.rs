@@ -37,26 +37,16 @@ impl Router {
     pub(crate) fn new(world: Arc<Mutex<World>>) -> Self {
         let credentials = lock(&world).config.credentials.clone();
         let s3 = s3::service(Arc::clone(&world), credentials.clone());
-        Self {
-            world,
-            s3,
-            credentials,
-            requests: AtomicU64::new(0),
-        }
+        Self { world, s3, credentials, requests: AtomicU64::new(0) }
     }
 
     /// Answers one request.
     pub(crate) async fn handle(&self, request: Request<Bytes>) -> Outcome {
         let asked = operation::name(&request);
-        let verdict = lock(&self.world)
-            .faults
-            .next(asked.service, &asked.operation, &asked.path);
+        let verdict = lock(&self.world).faults.next(asked.service, &asked.operation, &asked.path);
         let head = request.method() == Method::HEAD;
         tracing::debug!(service = ?asked.service, operation = asked.operation, path = asked.path, ?verdict, "request");
-        let mut outcome = Outcome {
-            response: None,
-            delay: Duration::ZERO,
-        };
+        let mut outcome = Outcome { response: None, delay: Duration::ZERO };
         match verdict {
             Some(Verdict::LoseRequest) => return outcome,
             Some(Verdict::Refuse { code, status }) => {
@@ -96,11 +86,7 @@ impl Router {
     }
 
     async fn s3(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let request = if self.credentials.is_some() {
-            request
-        } else {
-            open::unsigned(request)
-        };
+        let request = if self.credentials.is_some() { request } else { open::unsigned(request) };
         let broken = |what: String| refused(Service::S3, &Refusal::new(500, "InternalError", what));
         let response = match self.s3.call(request.map(s3s::Body::from)).await {
             Ok(response) => response,
@@ -132,16 +118,10 @@ impl Router {
     /// often a client asks must not change what happens.
     fn finish(&self, mut response: Response<Bytes>, head: bool) -> Response<Bytes> {
         let mut ids = Rng::new(self.requests.fetch_add(1, Ordering::Relaxed));
-        set(
-            &mut response,
-            "x-amz-request-id",
-            &ids.token(16).to_uppercase(),
-        );
+        set(&mut response, "x-amz-request-id", &ids.token(16).to_uppercase());
         set(&mut response, "x-amz-id-2", &ids.token(48));
-        let bodiless = matches!(
-            response.status(),
-            StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT
-        );
+        let bodiless =
+            matches!(response.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
         if head || bodiless {
             response.body_mut().clear();
         }

@@ -54,12 +54,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let clock = speed.map(|speed| tokio::spawn(run_clock(Arc::clone(&shared), speed)));
         let listening = Some(tokio::spawn(accept(shared, listener, stopped)));
-        Ok(Self {
-            addr,
-            stop,
-            listening,
-            clock,
-        })
+        Ok(Self { addr, stop, listening, clock })
     }
 
     /// Where it listens, with the port that was picked.
@@ -85,10 +80,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for task in [self.listening.take(), self.clock.take()]
-            .into_iter()
-            .flatten()
-        {
+        for task in [self.listening.take(), self.clock.take()].into_iter().flatten() {
             task.abort();
         }
     }
@@ -164,20 +156,11 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Broken> {
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-        let refusal = Refusal::new(
-            400,
-            "IncompleteBody",
-            "The body ended early or is larger than 5 GiB",
-        );
+        let refusal =
+            Refusal::new(400, "IncompleteBody", "The body ended early or is larger than 5 GiB");
         return Ok(refused(Service::S3, &refusal).map(Full::new));
     };
-    let outcome = shared
-        .router
-        .handle(Request::from_parts(parts, body.to_bytes()))
-        .await;
+    let outcome = shared.router.handle(Request::from_parts(parts, body.to_bytes())).await;
     tokio::time::sleep(outcome.delay).await;
-    outcome
-        .response
-        .map(|response| response.map(Full::new))
-        .ok_or(Broken)
+    outcome.response.map(|response| response.map(Full::new)).ok_or(Broken)
 }

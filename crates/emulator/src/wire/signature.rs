@@ -27,10 +27,7 @@ struct Claim<'a> {
 pub(super) fn check(request: &Request<Bytes>, key: &str, secret: &str) -> Answer<()> {
     let refuse = |code: &str, message: &str| Err(Refusal::new(403, code, message));
     let Some(claim) = header(request.headers(), "authorization").and_then(read) else {
-        return refuse(
-            "AccessDenied",
-            "The request is not signed with AWS4-HMAC-SHA256",
-        );
+        return refuse("AccessDenied", "The request is not signed with AWS4-HMAC-SHA256");
     };
     if claim.key != key {
         return refuse(
@@ -54,18 +51,11 @@ pub(super) fn check(request: &Request<Bytes>, key: &str, secret: &str) -> Answer
 fn read(authorization: &str) -> Option<Claim<'_>> {
     let fields = authorization.strip_prefix("AWS4-HMAC-SHA256")?;
     let field = |name: &str| {
-        let found = fields
-            .split(',')
-            .find_map(|field| field.trim().strip_prefix(name))?;
+        let found = fields.split(',').find_map(|field| field.trim().strip_prefix(name))?;
         found.strip_prefix('=')
     };
     let (key, scope) = field("Credential")?.split_once('/')?;
-    Some(Claim {
-        key,
-        scope,
-        headers: field("SignedHeaders")?,
-        signature: field("Signature")?,
-    })
+    Some(Claim { key, scope, headers: field("SignedHeaders")?, signature: field("Signature")? })
 }
 
 fn signature(request: &Request<Bytes>, claim: &Claim<'_>, payload: &str, secret: &str) -> String {
@@ -74,10 +64,7 @@ fn signature(request: &Request<Bytes>, claim: &Claim<'_>, payload: &str, secret:
     let digest = hex::encode(Sha256::digest(canonical));
     let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{}\n{digest}", claim.scope);
     let first = format!("AWS4{secret}").into_bytes();
-    let key = claim
-        .scope
-        .split('/')
-        .fold(first, |key, part| hmac(&key, part.as_bytes()));
+    let key = claim.scope.split('/').fold(first, |key, part| hmac(&key, part.as_bytes()));
     hex::encode(hmac(&key, to_sign.as_bytes()))
 }
 
@@ -87,13 +74,7 @@ fn canonical(request: &Request<Bytes>, signed: &str, payload: &str) -> String {
     let mut pairs: Vec<String> = query
         .split('&')
         .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            if pair.contains('=') {
-                pair.to_owned()
-            } else {
-                format!("{pair}=")
-            }
-        })
+        .map(|pair| if pair.contains('=') { pair.to_owned() } else { format!("{pair}=") })
         .collect();
     pairs.sort();
     let mut headers = String::new();
@@ -108,34 +89,19 @@ fn canonical(request: &Request<Bytes>, signed: &str, payload: &str) -> String {
         headers.push_str(&format!("{name}:{}\n", values.join(",")));
     }
     let method = request.method();
-    format!(
-        "{method}\n{}\n{}\n{headers}\n{signed}\n{payload}",
-        uri.path(),
-        pairs.join("&")
-    )
+    format!("{method}\n{}\n{}\n{headers}\n{signed}\n{payload}", uri.path(), pairs.join("&"))
 }
 
 /// HMAC-SHA-256 (RFC 2104).
 fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut block = [0u8; BLOCK];
-    let short = if key.len() > BLOCK {
-        Sha256::digest(key).to_vec()
-    } else {
-        key.to_vec()
-    };
+    let short = if key.len() > BLOCK { Sha256::digest(key).to_vec() } else { key.to_vec() };
     for (slot, byte) in block.iter_mut().zip(short) {
         *slot = byte;
     }
     let pad = |with: u8| block.map(|byte| byte ^ with);
-    let inner = Sha256::new()
-        .chain_update(pad(0x36))
-        .chain_update(message)
-        .finalize();
-    Sha256::new()
-        .chain_update(pad(0x5c))
-        .chain_update(inner)
-        .finalize()
-        .to_vec()
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
+    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().to_vec()
 }
 
 #[cfg(test)]
@@ -150,10 +116,7 @@ mod tests {
         );
         Request::builder()
             .uri("https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08")
-            .header(
-                "content-type",
-                "application/x-www-form-urlencoded; charset=utf-8",
-            )
+            .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
             .header("host", "iam.amazonaws.com")
             .header("x-amz-date", "20150830T123600Z")
             .header("authorization", authorization)
@@ -170,18 +133,9 @@ mod tests {
             check(&example(signature), key, secret).map_err(|refusal| refusal.code)
         };
         assert_eq!(check(RIGHT, KEY, SECRET), Ok(()));
-        assert_eq!(
-            check(RIGHT, KEY, "other"),
-            Err("SignatureDoesNotMatch".to_owned())
-        );
-        assert_eq!(
-            check("00", KEY, SECRET),
-            Err("SignatureDoesNotMatch".to_owned())
-        );
-        assert_eq!(
-            check(RIGHT, "AKIDOTHER", SECRET),
-            Err("InvalidAccessKeyId".to_owned())
-        );
+        assert_eq!(check(RIGHT, KEY, "other"), Err("SignatureDoesNotMatch".to_owned()));
+        assert_eq!(check("00", KEY, SECRET), Err("SignatureDoesNotMatch".to_owned()));
+        assert_eq!(check(RIGHT, "AKIDOTHER", SECRET), Err("InvalidAccessKeyId".to_owned()));
     }
 
     #[test]

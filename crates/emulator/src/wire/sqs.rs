@@ -16,15 +16,8 @@ const VISIBILITY: u64 = 30_000;
 
 /// Answers one request.
 pub fn handle(world: &mut World, request: &http::Request<Bytes>) -> http::Response<Bytes> {
-    let host = request
-        .headers()
-        .get("host")
-        .and_then(|host| host.to_str().ok());
-    let base = format!(
-        "http://{}/{}",
-        host.unwrap_or("localhost"),
-        world.config.account
-    );
+    let host = request.headers().get("host").and_then(|host| host.to_str().ok());
+    let base = format!("http://{}/{}", host.unwrap_or("localhost"), world.config.account);
     let call = match Call::read(request, "AmazonSQS.") {
         Ok(call) => call,
         Err(refusal) => return refuse(&refusal, "1.0"),
@@ -63,11 +56,7 @@ fn run(world: &mut World, operation: &str, input: &Value, base: &str) -> Answer<
         "ChangeMessageVisibilityBatch" => {
             batch(world, input, |world, entry| change(world, url, entry))
         }
-        other => Err(Refusal::new(
-            501,
-            "NotImplemented",
-            format!("{other} is not emulated"),
-        )),
+        other => Err(Refusal::new(501, "NotImplemented", format!("{other} is not emulated"))),
     }
 }
 
@@ -76,11 +65,7 @@ fn exists(world: &World, url: &str) -> Answer<()> {
         Some(_) => Ok(()),
         None => {
             let message = format!("The specified queue does not exist: {}", name_of(url));
-            Err(Refusal::new(
-                400,
-                "AWS.SimpleQueueService.NonExistentQueue",
-                message,
-            ))
+            Err(Refusal::new(400, "AWS.SimpleQueueService.NonExistentQueue", message))
         }
     }
 }
@@ -106,11 +91,7 @@ fn redrive(attributes: &Value) -> Answer<Option<(String, u32)>> {
     let policy: Value = serde_json::from_str(policy).map_err(|_| refuse())?;
     let most = number(&policy, "maxReceiveCount").and_then(|most| u32::try_from(most).ok());
     let arn = text(&policy, "deadLetterTargetArn").to_owned();
-    if arn.is_empty() {
-        Err(refuse())
-    } else {
-        Ok(Some((arn, most.ok_or_else(refuse)?)))
-    }
+    if arn.is_empty() { Err(refuse()) } else { Ok(Some((arn, most.ok_or_else(refuse)?))) }
 }
 
 fn attributes(world: &World, url: &str) -> Answer<Value> {
@@ -179,11 +160,7 @@ fn receive(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
             })
         })
         .collect();
-    Ok(if messages.is_empty() {
-        json!({})
-    } else {
-        json!({ "Messages": messages })
-    })
+    Ok(if messages.is_empty() { json!({}) } else { json!({ "Messages": messages }) })
 }
 
 fn delete(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
@@ -202,22 +179,14 @@ fn batch(
     input: &Value,
     each: impl Fn(&mut World, &Value) -> Answer<Value>,
 ) -> Answer<Value> {
-    let entries = input
-        .get("Entries")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let entries = input.get("Entries").and_then(Value::as_array).cloned().unwrap_or_default();
     if entries.is_empty() || entries.len() > BATCH_MAX {
         let code = if entries.is_empty() {
             "AWS.SimpleQueueService.EmptyBatchRequest"
         } else {
             "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"
         };
-        return Err(Refusal::new(
-            400,
-            code,
-            format!("a batch has 1 to {BATCH_MAX} entries"),
-        ));
+        return Err(Refusal::new(400, code, format!("a batch has 1 to {BATCH_MAX} entries")));
     }
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for entry in &entries {

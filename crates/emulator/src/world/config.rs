@@ -38,10 +38,7 @@ impl Default for Config {
             region: "us-east-1".into(),
             seed: 1,
             start: 1_767_225_600_000, // 2026-01-01T00:00:00Z
-            credentials: Some((
-                "AKIARESILVERLOCAL000".into(),
-                "resilver-local-secret".into(),
-            )),
+            credentials: Some(("AKIARESILVERLOCAL000".into(), "resilver-local-secret".into())),
             replication_delay: 2_000,
             notification_delay: 3_000,
             job_step: 5_000,

@@ -68,10 +68,7 @@ impl Rule {
     /// The same rule for requests whose path contains `target` only.
     #[must_use]
     pub fn on(self, target: &str) -> Self {
-        Self {
-            target: Some(target.to_owned()),
-            ..self
-        }
+        Self { target: Some(target.to_owned()), ..self }
     }
 
     /// The same rule for `times` requests.
@@ -88,14 +85,8 @@ impl Rule {
 
     fn matches(&self, service: Service, operation: &str, target: &str) -> bool {
         self.service == service
-            && self
-                .operation
-                .as_deref()
-                .is_none_or(|wanted| wanted == operation)
-            && self
-                .target
-                .as_deref()
-                .is_none_or(|part| target.contains(part))
+            && self.operation.as_deref().is_none_or(|wanted| wanted == operation)
+            && self.target.as_deref().is_none_or(|part| target.contains(part))
     }
 }
 
@@ -119,10 +110,7 @@ impl Faults {
 
     /// What happens to this request; counts it against the rule that matches first.
     pub fn next(&mut self, service: Service, operation: &str, target: &str) -> Option<Verdict> {
-        let at = self
-            .rules
-            .iter()
-            .position(|rule| rule.matches(service, operation, target))?;
+        let at = self.rules.iter().position(|rule| rule.matches(service, operation, target))?;
         let rule = self.rules.get_mut(at)?;
         if rule.skip > 0 {
             rule.skip -= 1;
@@ -144,15 +132,9 @@ mod tests {
     #[test]
     fn a_rule_lets_pass_then_harms_then_is_spent() {
         let mut faults = Faults::default();
-        let refuse = Verdict::Refuse {
-            code: "SlowDown".into(),
-            status: 503,
-        };
+        let refuse = Verdict::Refuse { code: "SlowDown".into(), status: 503 };
         faults.add(
-            Rule::once(Service::S3, "PutObject", refuse.clone())
-                .on("/state/")
-                .after(1)
-                .times(2),
+            Rule::once(Service::S3, "PutObject", refuse.clone()).on("/state/").after(1).times(2),
         );
         let mut ask = |operation: &str, path: &str| faults.next(Service::S3, operation, path);
         assert_eq!(ask("GetObject", "/state/a"), None);
@@ -167,14 +149,9 @@ mod tests {
     #[test]
     fn another_service_is_not_harmed() {
         let mut faults = Faults::default();
-        faults.add(Rule {
-            operation: None,
-            ..Rule::once(Service::Control, "", Verdict::LoseReply)
-        });
+        faults
+            .add(Rule { operation: None, ..Rule::once(Service::Control, "", Verdict::LoseReply) });
         assert_eq!(faults.next(Service::S3, "PutObject", "/"), None);
-        assert_eq!(
-            faults.next(Service::Control, "CreateJob", "/"),
-            Some(Verdict::LoseReply)
-        );
+        assert_eq!(faults.next(Service::Control, "CreateJob", "/"), Some(Verdict::LoseReply));
     }
 }

@@ -47,22 +47,12 @@ impl Statement {
 
     fn new(id: &str, effect: Effect, actions: &[&str], resources: &[&str]) -> Self {
         let owned = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect();
-        Self {
-            id: id.to_owned(),
-            effect,
-            actions: owned(actions),
-            resources: owned(resources),
-        }
+        Self { id: id.to_owned(), effect, actions: owned(actions), resources: owned(resources) }
     }
 
     fn matches(&self, action: &str, resource: &str) -> bool {
-        self.actions
-            .iter()
-            .any(|pattern| like(pattern, action, true))
-            && self
-                .resources
-                .iter()
-                .any(|pattern| like(pattern, resource, false))
+        self.actions.iter().any(|pattern| like(pattern, action, true))
+            && self.resources.iter().any(|pattern| like(pattern, resource, false))
     }
 }
 
@@ -80,11 +70,7 @@ pub struct Role {
 impl Role {
     /// A role that `service` may assume and that may do nothing.
     pub fn trusted_by(arn: &str, service: &str) -> Self {
-        Self {
-            arn: arn.to_owned(),
-            trust: vec![service.to_owned()],
-            statements: Vec::new(),
-        }
+        Self { arn: arn.to_owned(), trust: vec![service.to_owned()], statements: Vec::new() }
     }
 
     /// The documented replication role from the bucket `source` to the buckets `destinations`, KMS
@@ -131,10 +117,7 @@ impl Role {
     /// reports lie in the bucket `state` (S3 User Guide: configuring an IAM role for Batch Replication).
     pub fn batch(arn: &str, source: &str, state: &str) -> Self {
         let mut role = Self::trusted_by(arn, BATCH_SERVICE);
-        let (bucket, state) = (
-            format!("arn:aws:s3:::{source}"),
-            format!("arn:aws:s3:::{state}/*"),
-        );
+        let (bucket, state) = (format!("arn:aws:s3:::{source}"), format!("arn:aws:s3:::{state}/*"));
         role.statements.push(Statement::allow(
             "Initiate",
             &["s3:InitiateReplication"],
@@ -142,10 +125,7 @@ impl Role {
         ));
         role.statements.push(Statement::allow(
             "Generate",
-            &[
-                "s3:GetReplicationConfiguration",
-                "s3:PutInventoryConfiguration",
-            ],
+            &["s3:GetReplicationConfiguration", "s3:PutInventoryConfiguration"],
             &[&bucket],
         ));
         role.statements.push(Statement::allow(
@@ -153,11 +133,7 @@ impl Role {
             &["s3:GetObject", "s3:GetObjectVersion"],
             &[&state],
         ));
-        role.statements.push(Statement::allow(
-            "WriteReport",
-            &["s3:PutObject"],
-            &[&state],
-        ));
+        role.statements.push(Statement::allow("WriteReport", &["s3:PutObject"], &[&state]));
         role
     }
 }
@@ -224,9 +200,9 @@ impl Iam {
 
     /// Whether `service` may assume the role.
     pub fn trusts(&self, arn: &str, service: &str) -> bool {
-        self.roles.get(arn).map_or(self.open, |role| {
-            role.trust.iter().any(|trusted| trusted == service)
-        })
+        self.roles
+            .get(arn)
+            .map_or(self.open, |role| role.trust.iter().any(|trusted| trusted == service))
     }
 
     /// Whether the role may do `action` on `resource`: some statement allows it and none denies it.
@@ -235,11 +211,7 @@ impl Iam {
             return self.open;
         };
         let mut allowed = false;
-        for statement in role
-            .statements
-            .iter()
-            .filter(|one| one.matches(action, resource))
-        {
+        for statement in role.statements.iter().filter(|one| one.matches(action, resource)) {
             match statement.effect {
                 Effect::Deny => return false,
                 Effect::Allow => allowed = true,
@@ -252,11 +224,7 @@ impl Iam {
 /// Whether `text` fits `pattern`, in which `*` stands for any characters.
 fn like(pattern: &str, text: &str, any_case: bool) -> bool {
     let same = |a: &u8, b: &u8| {
-        if any_case {
-            a.eq_ignore_ascii_case(b)
-        } else {
-            a == b
-        }
+        if any_case { a.eq_ignore_ascii_case(b) } else { a == b }
     };
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
@@ -282,9 +250,7 @@ fn like(pattern: &str, text: &str, any_case: bool) -> bool {
             }
         }
     }
-    pattern
-        .get(p..)
-        .is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+    pattern.get(p..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
 }
 
 #[cfg(test)]
@@ -294,11 +260,7 @@ mod tests {
     #[test]
     fn wildcards_match_any_run_of_characters() {
         let check = |pattern: &str, text: &str, expected: bool| {
-            assert_eq!(
-                like(pattern, text, false),
-                expected,
-                "{pattern} against {text}"
-            );
+            assert_eq!(like(pattern, text, false), expected, "{pattern} against {text}");
         };
         check("*", "", true);
         check("arn:aws:s3:::src/*", "arn:aws:s3:::src/a/b", true);

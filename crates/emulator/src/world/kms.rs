@@ -53,10 +53,7 @@ impl Kms {
 
     /// The state of a key; `None` if it does not exist.
     pub fn state(&self, arn: &str) -> Option<KeyState> {
-        self.keys
-            .get(arn)
-            .copied()
-            .or(self.open.then_some(KeyState::Enabled))
+        self.keys.get(arn).copied().or(self.open.then_some(KeyState::Enabled))
     }
 
     fn turn(&mut self, arn: &str, state: KeyState) -> bool {

@@ -78,13 +78,7 @@ impl Lambda {
 /// Lets a function be woken by a queue; the mapping's id is the queue's name.
 pub fn map(world: &mut World, mapping: Mapping) {
     let queue = queue::name_of(&mapping.queue).to_owned();
-    world.lambda.mappings.insert(
-        queue.clone(),
-        Polled {
-            mapping,
-            busy: false,
-        },
-    );
+    world.lambda.mappings.insert(queue.clone(), Polled { mapping, busy: false });
     wake(world, queue);
 }
 
@@ -97,16 +91,7 @@ pub fn function_of(arn: &str) -> &str {
 pub fn invoke(world: &mut World, function: &str, payload: Value) {
     let id = world.rng.uuid();
     let function = function.to_owned();
-    offer(
-        world,
-        Invocation {
-            id,
-            function,
-            payload,
-            time: world.now,
-            attempt: 0,
-        },
-    );
+    offer(world, Invocation { id, function, payload, time: world.now, attempt: 0 });
 }
 
 /// A message came: its queue is polled when the batching window is over.
@@ -148,25 +133,13 @@ pub fn poll(world: &mut World, queue: &str) {
     world.lambda.origins.insert(id.clone(), receipts);
     let payload = json!({ "Records": records });
     let function = mapping.function;
-    offer(
-        world,
-        Invocation {
-            id,
-            function,
-            payload,
-            time: world.now,
-            attempt: 0,
-        },
-    );
+    offer(world, Invocation { id, function, payload, time: world.now, attempt: 0 });
 }
 
 /// A batch is done with: polls again when something is there to be taken.
 fn settle(world: &mut World, queue: &str) {
     let now = world.now;
-    let due = world
-        .queues
-        .get(queue)
-        .and_then(|queue| queue.next_visible(now));
+    let due = world.queues.get(queue).and_then(|queue| queue.next_visible(now));
     let Some(polled) = world.lambda.mappings.get_mut(queue) else {
         return;
     };
@@ -221,10 +194,7 @@ impl World {
 
     fn queue_of(&self, invocation: &Invocation) -> Option<String> {
         self.lambda.origins.get(&invocation.id)?;
-        let arn = invocation
-            .payload
-            .pointer("/Records/0/eventSourceARN")?
-            .as_str()?;
+        let arn = invocation.payload.pointer("/Records/0/eventSourceARN")?.as_str()?;
         Some(queue::name_of(arn).to_owned())
     }
 
@@ -266,20 +236,9 @@ fn finish_batch(
     answer: Result<Value, String>,
 ) {
     let Ok(answer) = answer else { return };
-    let reports = world
-        .lambda
-        .mappings
-        .get(queue)
-        .is_some_and(|p| p.mapping.report_failures);
-    let named = answer
-        .get("batchItemFailures")
-        .and_then(Value::as_array)
-        .cloned();
-    let named = if reports {
-        named.unwrap_or_default()
-    } else {
-        Vec::new()
-    };
+    let reports = world.lambda.mappings.get(queue).is_some_and(|p| p.mapping.report_failures);
+    let named = answer.get("batchItemFailures").and_then(Value::as_array).cloned();
+    let named = if reports { named.unwrap_or_default() } else { Vec::new() };
     let failed: Option<Vec<&str>> = named
         .iter()
         .map(|item| item.get("itemIdentifier").and_then(Value::as_str))
@@ -298,7 +257,5 @@ fn finish_batch(
 pub(crate) fn rfc3339(at: Millis) -> String {
     let seconds = i64::try_from(at / 1_000).unwrap_or_default();
     let time = OffsetDateTime::from_unix_timestamp(seconds);
-    time.ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_default()
+    time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }

@@ -66,9 +66,7 @@ impl Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self {
-            pieces: vec![bytes],
-        }
+        Self { pieces: vec![bytes] }
     }
 }
 
@@ -79,9 +77,7 @@ pub struct Fields(Box<[(Box<str>, Box<str>)]>);
 impl Fields {
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// Names and values, in order of name.
@@ -99,12 +95,7 @@ impl Fields {
 impl FromIterator<(String, String)> for Fields {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
         let sorted: BTreeMap<String, String> = pairs.into_iter().collect();
-        Self(
-            sorted
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(sorted.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
@@ -152,8 +143,6 @@ impl Version {
 
     /// Bytes; 0 for a delete marker.
     pub fn size(&self) -> u64 {
-        self.content
-            .as_ref()
-            .map_or(0, |content| content.body.len())
+        self.content.as_ref().map_or(0, |content| content.body.len())
     }
 }

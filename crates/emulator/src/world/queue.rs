@@ -74,38 +74,23 @@ pub fn create(
     redrive: Option<(String, u32)>,
 ) -> Answer<String> {
     let fits = (1..=80).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if !fits {
         let message =
             "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
         return Err(Refusal::new(400, "InvalidParameterValue", message));
     }
-    let arn = format!(
-        "arn:aws:sqs:{}:{}:{name}",
-        world.config.region, world.config.account
-    );
+    let arn = format!("arn:aws:sqs:{}:{}:{name}", world.config.region, world.config.account);
     let queue = world.queues.queues.entry(name.to_owned()).or_default();
     if queue.arn.is_empty() {
-        *queue = Queue {
-            arn: arn.clone(),
-            visibility,
-            redrive,
-            ..Queue::default()
-        };
+        *queue = Queue { arn: arn.clone(), visibility, redrive, ..Queue::default() };
     }
     Ok(arn)
 }
 
 /// Deletes a queue with everything in it.
 pub fn delete(world: &mut World, arn: &str) -> Answer<()> {
-    world
-        .queues
-        .queues
-        .remove(name_of(arn))
-        .map(drop)
-        .ok_or_else(|| missing(arn))
+    world.queues.queues.remove(name_of(arn)).map(drop).ok_or_else(|| missing(arn))
 }
 
 /// Puts a message into a queue, and wakes whoever polls it.
@@ -120,12 +105,7 @@ pub fn send(world: &mut World, arn: &str, body: String) -> Answer<()> {
     let id = world.rng.uuid();
     let sent = world.now;
     let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
-    queue.waiting.push_back(Message {
-        id,
-        body,
-        sent,
-        received: 0,
-    });
+    queue.waiting.push_back(Message { id, body, sent, received: 0 });
     super::lambda::wake(world, name_of(arn).to_owned());
     Ok(())
 }
@@ -138,10 +118,7 @@ pub fn receive(
     visibility: Option<Millis>,
 ) -> Answer<Vec<(Message, String)>> {
     let now = world.now;
-    let rates = (
-        world.faults.duplicate_per_mille,
-        world.faults.reorder_per_mille,
-    );
+    let rates = (world.faults.duplicate_per_mille, world.faults.reorder_per_mille);
     let mut handed = Vec::new();
     while handed.len() < max {
         let reorder = rates.1 > 0 && world.rng.below(1_000) < rates.1;
@@ -161,12 +138,8 @@ pub fn receive(
             queue.waiting.push_back(message.clone());
         }
         let until = now + visibility.unwrap_or(queue.visibility);
-        queue
-            .receipts
-            .insert(receipt.clone(), (until, receipt.clone()));
-        queue
-            .hidden
-            .insert((until, receipt.clone()), message.clone());
+        queue.receipts.insert(receipt.clone(), (until, receipt.clone()));
+        queue.hidden.insert((until, receipt.clone()), message.clone());
         handed.push((message, receipt));
     }
     Ok(handed)
@@ -190,17 +163,12 @@ pub fn change_visibility(
 ) -> Answer<()> {
     let until = world.now + visibility;
     let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
-    let message = queue
-        .receipts
-        .remove(receipt)
-        .and_then(|place| queue.hidden.remove(&place));
+    let message = queue.receipts.remove(receipt).and_then(|place| queue.hidden.remove(&place));
     let Some(message) = message else {
         let sentence = "the receipt handle is not that of a message in flight";
         return Err(Refusal::new(400, "ReceiptHandleIsInvalid", sentence));
     };
-    queue
-        .receipts
-        .insert(receipt.to_owned(), (until, receipt.to_owned()));
+    queue.receipts.insert(receipt.to_owned(), (until, receipt.to_owned()));
     queue.hidden.insert((until, receipt.to_owned()), message);
     Ok(())
 }
@@ -243,18 +211,10 @@ impl Queue {
             self.receipts.remove(&receipt);
             self.waiting.push_back(message);
         }
-        while self
-            .waiting
-            .front()
-            .is_some_and(|message| now - message.sent > RETENTION)
-        {
+        while self.waiting.front().is_some_and(|message| now - message.sent > RETENTION) {
             self.waiting.pop_front();
         }
-        if reorder {
-            self.waiting.pop_back()
-        } else {
-            self.waiting.pop_front()
-        }
+        if reorder { self.waiting.pop_back() } else { self.waiting.pop_front() }
     }
 
     fn dead(&self, message: &Message) -> Option<String> {

@@ -15,11 +15,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with these words.
     pub fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            status,
-            message: message.into(),
-        }
+        Self { code: code.to_owned(), status, message: message.into() }
     }
 }
 

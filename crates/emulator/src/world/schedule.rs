@@ -38,11 +38,7 @@ pub fn create(
         let message = format!("Schedule {name} already exists.");
         return Err(Refusal::new(409, "ConflictException", message));
     }
-    let schedule = Schedule {
-        every,
-        function: function.to_owned(),
-        input,
-    };
+    let schedule = Schedule { every, function: function.to_owned(), input };
     world.schedules.schedules.insert(name.to_owned(), schedule);
     world.later(every, Task::Schedule(name.to_owned()));
     Ok(())
@@ -55,11 +51,7 @@ pub fn delete(world: &mut World, name: &str) -> bool {
 
 /// One occurrence.
 pub fn fire(world: &mut World, name: &str) {
-    let Some(Schedule {
-        every,
-        function,
-        input,
-    }) = world.schedules.schedules.get(name).cloned()
+    let Some(Schedule { every, function, input }) = world.schedules.schedules.get(name).cloned()
     else {
         return;
     };
@@ -86,12 +78,8 @@ fn rate(expression: &str) -> Answer<Millis> {
         let message = format!("{expression} is not rate(<number> minutes|hours|days)");
         Refusal::new(400, "ValidationException", message)
     };
-    let inner = expression
-        .strip_prefix("rate(")
-        .and_then(|rest| rest.strip_suffix(')'));
-    let (number, unit) = inner
-        .and_then(|inner| inner.split_once(' '))
-        .ok_or_else(refuse)?;
+    let inner = expression.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')'));
+    let (number, unit) = inner.and_then(|inner| inner.split_once(' ')).ok_or_else(refuse)?;
     let number: u64 = number.parse().map_err(|_| refuse())?;
     let unit = match unit {
         "minute" | "minutes" => 60_000,
@@ -99,9 +87,5 @@ fn rate(expression: &str) -> Answer<Millis> {
         "day" | "days" => 86_400_000,
         _ => return Err(refuse()),
     };
-    if number == 0 {
-        Err(refuse())
-    } else {
-        Ok(number * unit)
-    }
+    if number == 0 { Err(refuse()) } else { Ok(number * unit) }
 }

@@ -10,10 +10,7 @@ use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use super::{code, put, refused, versioned};
 
 fn impatient(client: &Client) -> Client {
-    let config = client
-        .config()
-        .to_builder()
-        .retry_config(RetryConfig::disabled());
+    let config = client.config().to_builder().retry_config(RetryConfig::disabled());
     Client::from_conf(config.build())
 }
 
@@ -25,14 +22,8 @@ fn add(emulator: &Emulator, rule: Rule) {
 async fn a_refused_request_is_not_done() {
     let (emulator, client) = versioned().await;
     let client = impatient(&client);
-    let refuse = Verdict::Refuse {
-        code: "SlowDown".into(),
-        status: 503,
-    };
-    add(
-        &emulator,
-        Rule::once(Service::S3, "PutObject", refuse).on("/src/k"),
-    );
+    let refuse = Verdict::Refuse { code: "SlowDown".into(), status: 503 };
+    add(&emulator, Rule::once(Service::S3, "PutObject", refuse).on("/src/k"));
     let write = || client.put_object().bucket("src").key("k").send();
     assert_eq!(code(write().await), refused("SlowDown", 503));
     emulator.with(|world| assert!(world.buckets["src"].keys.is_empty()));
@@ -45,17 +36,8 @@ async fn a_lost_reply_was_done_and_a_lost_request_was_not() {
     let client = impatient(&client);
     for (verdict, written) in [(Verdict::LoseRequest, 0), (Verdict::LoseReply, 1)] {
         add(&emulator, Rule::once(Service::S3, "PutObject", verdict));
-        let lost = client
-            .put_object()
-            .bucket("src")
-            .key("k")
-            .send()
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(lost, aws_sdk_s3::error::SdkError::DispatchFailure(_)),
-            "{lost:?}"
-        );
+        let lost = client.put_object().bucket("src").key("k").send().await.unwrap_err();
+        assert!(matches!(lost, aws_sdk_s3::error::SdkError::DispatchFailure(_)), "{lost:?}");
         emulator.with(|world| assert_eq!(world.buckets["src"].keys.len(), written));
     }
 }
@@ -63,10 +45,7 @@ async fn a_lost_reply_was_done_and_a_lost_request_was_not() {
 #[tokio::test]
 async fn a_retrying_client_survives() {
     let (emulator, client) = versioned().await;
-    add(
-        &emulator,
-        Rule::once(Service::S3, "PutObject", Verdict::LoseReply),
-    );
+    add(&emulator, Rule::once(Service::S3, "PutObject", Verdict::LoseReply));
     put(&client, "k", "x").await;
     emulator.with(|world| assert_eq!(world.buckets["src"].keys["k"].len(), 2, "it was done twice"));
 }
@@ -82,17 +61,10 @@ async fn posts_to_strangers_are_kept_and_answered_by_script() {
         times: 1,
     });
     // Any S3 client can post: what it posts does not matter here.
-    let outside = impatient(&super::client_of(
-        "https://hooks.slack.com",
-        "s",
-        Some(&emulator),
-    ));
+    let outside = impatient(&super::client_of("https://hooks.slack.com", "s", Some(&emulator)));
     for expected in [429, 200] {
-        let put = outside
-            .put_object()
-            .bucket("services")
-            .key("T1")
-            .body(ByteStream::from_static(b"hi"));
+        let put =
+            outside.put_object().bucket("services").key("T1").body(ByteStream::from_static(b"hi"));
         let status = match put.send().await {
             Ok(_) => 200,
             Err(error) => error.raw_response().unwrap().status().as_u16(),
@@ -101,12 +73,6 @@ async fn posts_to_strangers_are_kept_and_answered_by_script() {
     }
     let posted = emulator.outbox();
     assert_eq!(posted.len(), 2);
-    assert!(
-        posted[0]
-            .url
-            .starts_with("https://hooks.slack.com/services/T1"),
-        "{}",
-        posted[0].url
-    );
+    assert!(posted[0].url.starts_with("https://hooks.slack.com/services/T1"), "{}", posted[0].url);
     assert_eq!((&posted[0].body[..], posted[0].status), (&b"hi"[..], 429));
 }

@@ -1,10 +1,5 @@
 //! The S3 wire under the real SDK, in process and over a socket.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod buckets;
 mod faults;
@@ -26,13 +21,7 @@ fn client_of(endpoint: &str, secret: &str, emulator: Option<&Emulator>) -> Clien
     let mut config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new(
-            "AKIARESILVERLOCAL000",
-            secret,
-            None,
-            None,
-            "test",
-        ))
+        .credentials_provider(Credentials::new("AKIARESILVERLOCAL000", secret, None, None, "test"))
         .endpoint_url(endpoint)
         .force_path_style(true);
     if let Some(emulator) = emulator {
@@ -52,13 +41,9 @@ fn in_process() -> (Emulator, Client) {
 async fn versioned() -> (Emulator, Client) {
     let (emulator, client) = in_process();
     client.create_bucket().bucket("src").send().await.unwrap();
-    let enabled = VersioningConfiguration::builder()
-        .status(BucketVersioningStatus::Enabled)
-        .build();
-    let put = client
-        .put_bucket_versioning()
-        .bucket("src")
-        .versioning_configuration(enabled);
+    let enabled =
+        VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+    let put = client.put_bucket_versioning().bucket("src").versioning_configuration(enabled);
     put.send().await.unwrap();
     (emulator, client)
 }
@@ -66,14 +51,7 @@ async fn versioned() -> (Emulator, Client) {
 /// Writes an object to `src` and returns its version id.
 async fn put(client: &Client, key: &str, body: &str) -> String {
     let body = ByteStream::from(body.as_bytes().to_vec());
-    let put = client
-        .put_object()
-        .bucket("src")
-        .key(key)
-        .body(body)
-        .send()
-        .await
-        .unwrap();
+    let put = client.put_object().bucket("src").key(key).body(body).send().await.unwrap();
     put.version_id().unwrap_or("null").to_owned()
 }
 
@@ -82,9 +60,7 @@ fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
     result: Result<T, SdkError<E>>,
 ) -> (String, u16) {
     let error = result.unwrap_err();
-    let status = error
-        .raw_response()
-        .map_or(0, |response| response.status().as_u16());
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     (error.code().unwrap_or_default().to_owned(), status)
 }
 

@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use serde_json::json;
 
@@ -11,11 +6,7 @@ use super::*;
 
 macro_rules! recorded {
     ($name:literal) => {
-        include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/recorded/",
-            $name
-        ))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/recorded/", $name))
     };
 }
 
@@ -51,13 +42,7 @@ fn the_documented_event_is_read_bare_and_wrapped() {
 #[test]
 fn a_test_event_is_counted() {
     let reading = read_message(recorded!("test-event.json"));
-    assert_eq!(
-        reading,
-        Reading {
-            test_events: 1,
-            ..Reading::default()
-        }
-    );
+    assert_eq!(reading, Reading { test_events: 1, ..Reading::default() });
 }
 
 /// Changes one field of the documented record.
@@ -71,21 +56,13 @@ fn check(pointer: &str, value: Value, expected: Result<Event, &str>) {
     };
     let body = json!({"Records": [record, self::record()]}).to_string();
     let reading = read_message(&body);
-    assert_eq!(
-        reading.events.last(),
-        Some(&Event::Failed(documented())),
-        "the neighbour is read"
-    );
+    assert_eq!(reading.events.last(), Some(&Event::Failed(documented())), "the neighbour is read");
     match expected {
         Ok(event) => assert_eq!(reading.events[0], event, "{pointer}"),
         Err(why) => {
             assert_eq!(reading.events.len(), 1);
             assert_eq!(reading.rejects[0].text, record.to_string());
-            assert!(
-                reading.rejects[0].why.contains(why),
-                "{:?}",
-                reading.rejects[0]
-            );
+            assert!(reading.rejects[0].why.contains(why), "{:?}", reading.rejects[0]);
         }
     }
 }
@@ -93,64 +70,23 @@ fn check(pointer: &str, value: Value, expected: Result<Event, &str>) {
 #[test]
 fn a_record_is_read_whatever_it_has_besides_what_we_need() {
     let same = documented();
-    let unknown = Failure {
-        reason: Reason::parse("BrandNew"),
-        ..same.clone()
-    };
-    let silent = Failure {
-        reason: Reason::unspecified(),
-        ..same.clone()
-    };
-    let nowhere = Failure {
-        destination: None,
-        ..same.clone()
-    };
+    let unknown = Failure { reason: Reason::parse("BrandNew"), ..same.clone() };
+    let silent = Failure { reason: Reason::unspecified(), ..same.clone() };
+    let nowhere = Failure { destination: None, ..same.clone() };
     let data = "/replicationEventData";
-    check(
-        "/eventVersion",
-        json!("2.6"),
-        Ok(Event::Failed(same.clone())),
-    );
-    check(
-        "/somethingNew",
-        json!({"a": 1}),
-        Ok(Event::Failed(same.clone())),
-    );
+    check("/eventVersion", json!("2.6"), Ok(Event::Failed(same.clone())));
+    check("/somethingNew", json!({"a": 1}), Ok(Event::Failed(same.clone())));
     check(
         "/eventName",
         json!("s3:Replication:OperationFailedReplication"),
         Ok(Event::Failed(same.clone())),
     );
-    check(
-        "/eventName",
-        json!("Replication:OperationNotTracked"),
-        Ok(Event::NotTracked(same)),
-    );
-    check(
-        "/eventName",
-        json!("Replication:OperationMissedThreshold"),
-        Ok(Event::MissedThreshold),
-    );
-    check(
-        "/eventName",
-        json!("ObjectCreated:Put"),
-        Ok(Event::Other("ObjectCreated:Put".into())),
-    );
-    check(
-        &format!("{data}/failureReason"),
-        json!("BrandNew"),
-        Ok(Event::Failed(unknown)),
-    );
-    check(
-        &format!("{data}/failureReason"),
-        Value::Null,
-        Ok(Event::Failed(silent)),
-    );
-    check(
-        &format!("{data}/destinationBucket"),
-        json!("?"),
-        Ok(Event::Failed(nowhere)),
-    );
+    check("/eventName", json!("Replication:OperationNotTracked"), Ok(Event::NotTracked(same)));
+    check("/eventName", json!("Replication:OperationMissedThreshold"), Ok(Event::MissedThreshold));
+    check("/eventName", json!("ObjectCreated:Put"), Ok(Event::Other("ObjectCreated:Put".into())));
+    check(&format!("{data}/failureReason"), json!("BrandNew"), Ok(Event::Failed(unknown)));
+    check(&format!("{data}/failureReason"), Value::Null, Ok(Event::Failed(silent)));
+    check(&format!("{data}/destinationBucket"), json!("?"), Ok(Event::Failed(nowhere)));
 }
 
 #[test]
@@ -166,15 +102,7 @@ fn a_record_that_cannot_be_read_is_kept_and_its_neighbour_collected() {
 
 #[test]
 fn a_message_that_cannot_be_read_is_kept_byte_for_byte() {
-    for body in [
-        "",
-        "{",
-        "null",
-        "[]",
-        "{\"Records\": 3}",
-        "{\"Message\": \"{\"}",
-        "\u{0}é",
-    ] {
+    for body in ["", "{", "null", "[]", "{\"Records\": 3}", "{\"Message\": \"{\"}", "\u{0}é"] {
         let reading = read_message(body);
         assert_eq!(reading.rejects[0].text, body);
         assert_eq!(reading.events, []);

@@ -1,19 +1,10 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
 
 macro_rules! recorded {
     ($name:literal) => {
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/recorded/",
-            $name
-        ))
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/recorded/", $name))
     };
 }
 
@@ -24,27 +15,14 @@ fn bucket() -> Bucket {
 #[test]
 fn the_documented_manifest_is_read() {
     let manifest = ReportManifest::parse(recorded!("report-manifest.json")).unwrap();
-    let statuses: Vec<_> = manifest
-        .results
-        .iter()
-        .map(|file| file.task_execution_status.as_str())
-        .collect();
+    let statuses: Vec<_> =
+        manifest.results.iter().map(|file| file.task_execution_status.as_str()).collect();
     assert_eq!(statuses, ["succeeded", "failed"]);
-    assert!(
-        manifest.results[1]
-            .key
-            .ends_with("b2ddad417e94331e9f37b44f1faf8c7ed5873f2e.csv")
-    );
+    assert!(manifest.results[1].key.ends_with("b2ddad417e94331e9f37b44f1faf8c7ed5873f2e.csv"));
     let empty = ReportManifest::parse(br#"{"Format":"Report_CSV_20180820"}"#).unwrap();
     assert_eq!(empty.results, []);
-    assert!(matches!(
-        ReportManifest::parse(b"{}"),
-        Err(ReportError::Shape(_))
-    ));
-    assert!(matches!(
-        ReportManifest::parse(br#"{"Format":"X"}"#),
-        Err(ReportError::Format(_))
-    ));
+    assert!(matches!(ReportManifest::parse(b"{}"), Err(ReportError::Shape(_))));
+    assert!(matches!(ReportManifest::parse(br#"{"Format":"X"}"#), Err(ReportError::Format(_))));
 }
 
 #[test]
@@ -54,30 +32,15 @@ fn recorded_rows_are_read() {
     let seen: Vec<_> = rows
         .iter()
         .map(|row| {
-            (
-                row.key.as_str(),
-                row.succeeded,
-                row.http,
-                row.reason.as_ref().map(Reason::as_str),
-            )
+            (row.key.as_str(), row.succeeded, row.http, row.reason.as_ref().map(Reason::as_str))
         })
         .collect();
     assert_eq!(
         seen,
         [
             ("control.txt", true, Some(200), None),
-            (
-                "archived.txt",
-                false,
-                Some(500),
-                Some("SrcObjectNotEligible")
-            ),
-            (
-                "retag-verify/pct%20literal.txt",
-                false,
-                Some(500),
-                Some("DstPutObjectNotPermitted")
-            ),
+            ("archived.txt", false, Some(500), Some("SrcObjectNotEligible")),
+            ("retag-verify/pct%20literal.txt", false, Some(500), Some("DstPutObjectNotPermitted")),
         ]
     );
     assert_eq!(rows[2].message, "Access denied, twice: \"put\"");
@@ -86,16 +49,8 @@ fn recorded_rows_are_read() {
 #[test]
 fn columns_are_told_apart_by_content() {
     for (fields, http, reason) in [
-        (
-            "500,DstBucketNotFound",
-            Some(500),
-            Some("DstBucketNotFound"),
-        ),
-        (
-            "DstBucketNotFound,500",
-            Some(500),
-            Some("DstBucketNotFound"),
-        ),
+        ("500,DstBucketNotFound", Some(500), Some("DstBucketNotFound")),
+        ("DstBucketNotFound,500", Some(500), Some("DstBucketNotFound")),
         ("200,", Some(200), None),
         (",200", Some(200), None),
         (",", None, None),
@@ -105,11 +60,7 @@ fn columns_are_told_apart_by_content() {
         let rows = read_rows(row.as_bytes());
         assert_eq!(rows.rows.len(), 1, "{row}{rows:?}");
         assert_eq!(rows.rows[0].http, http, "{row}");
-        assert_eq!(
-            rows.rows[0].reason.as_ref().map(Reason::as_str),
-            reason,
-            "{row}"
-        );
+        assert_eq!(rows.rows[0].reason.as_ref().map(Reason::as_str), reason, "{row}");
     }
 }
 
@@ -129,11 +80,7 @@ fn one_bad_row_sinks_nothing() {
         let file = format!("{good}{bad}{good}{good}");
         let rows = read_rows(file.as_bytes());
         assert_eq!(rows.rows.len(), 3, "{bad}{rows:?}");
-        let raw: Vec<u8> = rows
-            .rejects
-            .iter()
-            .flat_map(|reject| reject.raw.clone())
-            .collect();
+        let raw: Vec<u8> = rows.rejects.iter().flat_map(|reject| reject.raw.clone()).collect();
         assert_eq!(String::from_utf8_lossy(&raw).trim(), bad.trim());
     }
     let mut file = good.as_bytes().to_vec();
@@ -149,10 +96,7 @@ fn a_message_may_have_line_ends() {
         b"src-bucket,k,v,failed,500,Odd,\"two\nlines\"\nsrc-bucket,l,v,succeeded,200,,ok",
     );
     assert_eq!(
-        rows.rows
-            .iter()
-            .map(|row| row.message.as_str())
-            .collect::<Vec<_>>(),
+        rows.rows.iter().map(|row| row.message.as_str()).collect::<Vec<_>>(),
         ["two\nlines", "ok"]
     );
     assert_eq!(rows.rejects, []);

@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
 
@@ -30,9 +25,7 @@ fn run(of: &str) -> Vec<Plain> {
 }
 
 fn check(algebra: Algebra, runs: &[&str], expected: &str) {
-    let combined = algebra
-        .combine(runs.iter().map(|of| run(of)).collect())
-        .unwrap();
+    let combined = algebra.combine(runs.iter().map(|of| run(of)).collect()).unwrap();
     assert_eq!(combined, run(expected), "{algebra:?} of {runs:?}");
 }
 
@@ -47,17 +40,9 @@ fn the_algebra_is_that_of_sets() {
 
 #[test]
 fn keys_are_ordered_by_bytes_and_versions_after_them() {
-    let sorted = vec![
-        row("a", "2"),
-        row("a b", "1"),
-        row("a/b", "1"),
-        row("aé", "1"),
-        row("b", "0"),
-    ];
-    assert_eq!(
-        Algebra::Union.combine(vec![sorted.clone()]).unwrap(),
-        sorted
-    );
+    let sorted =
+        vec![row("a", "2"), row("a b", "1"), row("a/b", "1"), row("aé", "1"), row("b", "0")];
+    assert_eq!(Algebra::Union.combine(vec![sorted.clone()]).unwrap(), sorted);
 }
 
 #[test]
@@ -71,16 +56,9 @@ fn a_group_waits_for_the_page_that_may_go_on_with_it() {
     let mut merge = Merge::new(1);
     assert_eq!(merge.poll(), Step::Need(0));
     merge.push(0, run("a"));
-    assert_eq!(
-        merge.poll(),
-        Step::Need(0),
-        "the next page may hold another row of a"
-    );
+    assert_eq!(merge.poll(), Step::Need(0), "the next page may hold another row of a");
     merge.push(0, run("a b"));
-    assert_eq!(
-        merge.poll(),
-        Step::Group(vec![(0, row("a", "v")), (0, row("a", "v"))])
-    );
+    assert_eq!(merge.poll(), Step::Group(vec![(0, row("a", "v")), (0, row("a", "v"))]));
     assert_eq!(merge.poll(), Step::Need(0));
     merge.push(0, Vec::new());
     assert_eq!(merge.poll(), Step::Group(vec![(0, row("b", "v"))]));
@@ -92,24 +70,18 @@ fn a_group_waits_for_the_page_that_may_go_on_with_it() {
 fn any_runs_in_any_pages_combine_as_sets_do() {
     let mut seed = 7u64;
     let mut below = |n: u64| {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) % n
     };
     for _ in 0..300 {
-        let sets: Vec<BTreeSet<u64>> = (0..1 + below(4))
-            .map(|_| (0..below(12)).map(|_| below(15)).collect())
-            .collect();
+        let sets: Vec<BTreeSet<u64>> =
+            (0..1 + below(4)).map(|_| (0..below(12)).map(|_| below(15)).collect()).collect();
         let runs: Vec<Vec<Plain>> = sets
             .iter()
             .map(|set| set.iter().map(|n| row(&format!("{n:02}"), "v")).collect())
             .collect();
         let expect = |keep: &dyn Fn(u64) -> bool| -> Vec<Plain> {
-            (0..15)
-                .filter(|n| keep(*n))
-                .map(|n| row(&format!("{n:02}"), "v"))
-                .collect()
+            (0..15).filter(|n| keep(*n)).map(|n| row(&format!("{n:02}"), "v")).collect()
         };
         let union = expect(&|n| sets.iter().any(|set| set.contains(&n)));
         let minus =

@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
 use crate::key::{Bucket, Key, VersionId};
@@ -28,46 +23,22 @@ fn plan(n: u32) -> PlanId {
 
 fn told(reason: &str, destination: &str, seconds: u64) -> Fact {
     let destination = Some(Bucket::try_from(destination.to_owned()).unwrap());
-    let blame = Blame {
-        reason: Reason::parse(reason),
-        destination,
-        at: at(seconds),
-    };
-    Fact::Told(FailureRow {
-        id: id(),
-        said: Said::Failed,
-        blame,
-    })
+    let blame = Blame { reason: Reason::parse(reason), destination, at: at(seconds) };
+    Fact::Told(FailureRow { id: id(), said: Said::Failed, blame })
 }
 
 fn not_tracked(seconds: u64) -> Fact {
-    let blame = Blame {
-        reason: Reason::unspecified(),
-        destination: None,
-        at: at(seconds),
-    };
-    Fact::Told(FailureRow {
-        id: id(),
-        said: Said::NotTracked,
-        blame,
-    })
+    let blame = Blame { reason: Reason::unspecified(), destination: None, at: at(seconds) };
+    Fact::Told(FailureRow { id: id(), said: Said::NotTracked, blame })
 }
 
 fn launched(n: u32, canary: bool) -> Fact {
-    Fact::Launched {
-        plan: plan(n),
-        canary,
-    }
+    Fact::Launched { plan: plan(n), canary }
 }
 
 fn judged(n: u32, ended: u64, failed: Option<&str>, prove: bool) -> Fact {
     let failed = failed.map(Reason::parse);
-    Fact::Judged {
-        plan: plan(n),
-        ended: at(ended),
-        failed,
-        prove,
-    }
+    Fact::Judged { plan: plan(n), ended: at(ended), failed, prove }
 }
 
 /// Applies facts at the second that goes with each, and gives the entry as a line.
@@ -76,10 +47,7 @@ fn live(facts: &[(u64, Fact)]) -> (Option<Entry>, Vec<Effect>) {
     let mut entry = None;
     let mut effects = Vec::new();
     for (seconds, fact) in facts {
-        let given = Given {
-            now: at(*seconds),
-            limits: &limits,
-        };
+        let given = Given { now: at(*seconds), limits: &limits };
         entry = given.apply(entry, fact.clone(), &mut effects);
         if let Some(entry) = &entry {
             assert_eq!(Entry::decode(entry.line().trim_end()).as_ref(), Ok(entry));
@@ -137,22 +105,13 @@ fn the_straight_way_home() {
     check(&way, "healed");
     let (entry, effects) = live(&way);
     assert_eq!(entry.unwrap().attempts, 1);
-    assert_eq!(
-        effects
-            .iter()
-            .filter(|e| matches!(e, Effect::Left { .. }))
-            .count(),
-        1
-    );
+    assert_eq!(effects.iter().filter(|e| matches!(e, Effect::Left { .. })).count(), 1);
 }
 
 #[test]
 fn without_proof_the_report_is_taken_at_its_word_and_said_to_be() {
-    let way = [
-        (5, told("Odd", "dst-a", 1)),
-        (10, launched(1, false)),
-        (99, judged(1, 90, None, false)),
-    ];
+    let way =
+        [(5, told("Odd", "dst-a", 1)), (10, launched(1, false)), (99, judged(1, 90, None, false))];
     check(&way, "unproved");
 }
 
@@ -173,10 +132,7 @@ fn events_that_come_again_change_nothing() {
     for way in [
         vec![(5, told("Odd", "dst-a", 1))],
         vec![(5, told("DstBucketNotFound", "dst-a", 1))],
-        vec![
-            (5, told("DstBucketNotFound", "dst-a", 1)),
-            (9, Fact::Released),
-        ],
+        vec![(5, told("DstBucketNotFound", "dst-a", 1)), (9, Fact::Released)],
         vec![(5, told("Odd", "dst-a", 1)), (10, launched(1, false))],
         vec![
             (5, told("Odd", "dst-a", 1)),
@@ -251,45 +207,27 @@ fn a_canary_that_fails_with_its_own_cause_is_counted_on_the_circuit() {
     assert!(
         matches!(effects.last(), Some(Effect::Failed { tried, causes, .. }) if tried == causes)
     );
-    let other = [
-        way[0].clone(),
-        way[1].clone(),
-        (99, judged(1, 90, Some("DstKmsKeyNotFound"), true)),
-    ];
+    let other =
+        [way[0].clone(), way[1].clone(), (99, judged(1, 90, Some("DstKmsKeyNotFound"), true))];
     assert_eq!(live(&other).0.unwrap().attempts, 1);
 }
 
 #[test]
 fn a_verdict_changes_only_the_row_that_flies_under_its_job() {
-    let way = [
-        (5, told("Odd", "dst-a", 1)),
-        (10, launched(1, false)),
-        (99, judged(2, 90, None, false)),
-    ];
+    let way =
+        [(5, told("Odd", "dst-a", 1)), (10, launched(1, false)), (99, judged(2, 90, None, false))];
     check(&way, "in flight");
-    check(
-        &[
-            (5, told("Odd", "dst-a", 1)),
-            (99, judged(1, 90, None, false)),
-        ],
-        "waiting",
-    );
+    check(&[(5, told("Odd", "dst-a", 1)), (99, judged(1, 90, None, false))], "waiting");
 }
 
 #[test]
 fn a_row_that_its_job_never_reached_returns_without_an_attempt() {
-    let unreported = |complete| Fact::Unreported {
-        plan: plan(1),
-        complete,
-    };
+    let unreported = |complete| Fact::Unreported { plan: plan(1), complete };
     let way = vec![(5, told("Odd", "dst-a", 1)), (10, launched(1, false))];
     let mut failed = way.clone();
     failed.push((99, unreported(false)));
     let entry = live(&failed).0.unwrap();
-    assert_eq!(
-        (entry.state, entry.attempts),
-        (State::Waiting { not_before: at(99) }, 0)
-    );
+    assert_eq!((entry.state, entry.attempts), (State::Waiting { not_before: at(99) }, 0));
     let mut complete = way;
     complete.push((99, unreported(true)));
     check(&complete, "confirming");
@@ -308,12 +246,8 @@ fn a_status_that_stays_pending_is_asked_for_later_and_later_and_not_for_ever() {
 
 #[test]
 fn a_tombstone_is_forgotten_only_when_no_queue_can_hold_its_event() {
-    let way = |days: u64| {
-        vec![
-            (5, told("SrcKeyNotFound", "dst-a", 1)),
-            (days * 86_400, Fact::Aged),
-        ]
-    };
+    let way =
+        |days: u64| vec![(5, told("SrcKeyNotFound", "dst-a", 1)), (days * 86_400, Fact::Aged)];
     assert!(live(&way(14)).0.is_some());
     assert!(live(&way(16)).0.is_none());
 }
@@ -330,26 +264,13 @@ fn the_table_is_total() {
         vec![(5, told("Odd", "dst-a", 1)), (10, launched(1, false))],
         vec![(5, not_tracked(1))],
     ];
-    let mut facts = vec![
-        Fact::Released,
-        launched(2, true),
-        Fact::Aged,
-        told("Odd", "dst-b", 500),
-    ];
+    let mut facts = vec![Fact::Released, launched(2, true), Fact::Aged, told("Odd", "dst-b", 500)];
     facts.push(not_tracked(500));
     facts.extend(
-        [
-            None,
-            Some("Odd"),
-            Some("SrcKeyNotFound"),
-            Some("SrcReplicationNotPending"),
-        ]
-        .map(|reason| judged(1, 90, reason, true)),
+        [None, Some("Odd"), Some("SrcKeyNotFound"), Some("SrcReplicationNotPending")]
+            .map(|reason| judged(1, 90, reason, true)),
     );
-    facts.extend([true, false].map(|complete| Fact::Unreported {
-        plan: plan(1),
-        complete,
-    }));
+    facts.extend([true, false].map(|complete| Fact::Unreported { plan: plan(1), complete }));
     for status in [
         Status::Completed,
         Status::Pending,

@@ -24,26 +24,18 @@ pub(crate) fn handle(world: &mut World, request: &Request<Bytes>) -> Response<By
         Ok(None) => (200, None),
         Err(refusal) => (refusal.status, Some(error(&refusal))),
     };
-    let body = document
-        .map(|document| Bytes::from(document.document()))
-        .unwrap_or_default();
+    let body = document.map(|document| Bytes::from(document.document())).unwrap_or_default();
     let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        http::HeaderValue::from_static("application/xml"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/xml"));
     response
 }
 
 /// The operation that a request asks for, by its name in the API; `None` if it is not emulated.
 pub(crate) fn operation(method: &Method, path: &str) -> Option<&'static str> {
-    let parts: Vec<&str> = path
-        .strip_prefix(ROOT)?
-        .split('/')
-        .filter(|it| !it.is_empty())
-        .collect();
+    let parts: Vec<&str> =
+        path.strip_prefix(ROOT)?.split('/').filter(|it| !it.is_empty()).collect();
     Some(match (method.as_str(), parts.as_slice()) {
         ("POST", []) => "CreateJob",
         ("GET", []) => "ListJobs",
@@ -62,11 +54,7 @@ fn dispatch(world: &mut World, request: &Request<Bytes>) -> Answer<Option<Elemen
     let path = request.uri().path();
     let query = Query::of(request.uri().query().unwrap_or_default());
     let rest = path.strip_prefix(ROOT).unwrap_or_default();
-    let id = rest
-        .split('/')
-        .find(|part| !part.is_empty())
-        .map(decoded)
-        .unwrap_or_default();
+    let id = rest.split('/').find(|part| !part.is_empty()).map(decoded).unwrap_or_default();
     let body = || std::str::from_utf8(request.body()).map_err(|_| bad("The body is not UTF-8"));
     match operation(request.method(), path) {
         Some("CreateJob") => {
@@ -77,9 +65,8 @@ fn dispatch(world: &mut World, request: &Request<Bytes>) -> Answer<Option<Elemen
         Some("DescribeJob") => jobs::describe(world, &id).map(|job| Some(write::describe(job))),
         Some("UpdateJobStatus") => update_status(world, &id, &query).map(Some),
         Some("UpdateJobPriority") => {
-            let priority = query
-                .number("priority")?
-                .ok_or_else(|| bad("priority must be given"))?;
+            let priority =
+                query.number("priority")?.ok_or_else(|| bad("priority must be given"))?;
             let priority = jobs::update_priority(world, &id, priority)?;
             let answer = Element::new("UpdateJobPriorityResult").text("JobId", id);
             Ok(Some(answer.text("Priority", priority)))
@@ -128,11 +115,7 @@ fn update_status(world: &mut World, id: &str, query: &Query) -> Answer<Element> 
 }
 
 fn error(refusal: &Refusal) -> Element {
-    let kind = if refusal.status < 500 {
-        "Sender"
-    } else {
-        "Receiver"
-    };
+    let kind = if refusal.status < 500 { "Sender" } else { "Receiver" };
     let error = Element::new("Error")
         .text("Type", kind)
         .text("Code", &refusal.code)
@@ -157,20 +140,11 @@ impl Query {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             (decoded(name), decoded(value))
         };
-        Self(
-            query
-                .split('&')
-                .filter(|part| !part.is_empty())
-                .map(pair)
-                .collect(),
-        )
+        Self(query.split('&').filter(|part| !part.is_empty()).map(pair).collect())
     }
 
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     fn first<'a>(&'a self, name: &'a str) -> Option<&'a str> {

@@ -27,14 +27,10 @@ pub(super) fn create_job(body: &str) -> Answer<Request> {
         (Some(manifest), None) => Source::Manifest(read_manifest(manifest)?),
         (None, Some(generator)) => Source::Generator(Box::new(read_generator(generator)?)),
         _ => {
-            return Err(bad(
-                "Exactly one of Manifest and ManifestGenerator must be given",
-            ));
+            return Err(bad("Exactly one of Manifest and ManifestGenerator must be given"));
         }
     };
-    let report = root
-        .child("Report")
-        .ok_or_else(|| bad("Report must be given"))?;
+    let report = root.child("Report").ok_or_else(|| bad("Report must be given"))?;
     let priority: i64 = number(&root, "Priority")?.ok_or_else(|| bad("Priority must be given"))?;
     Ok(Request {
         // Omitted means true: only the CLI and the console ask.
@@ -51,16 +47,11 @@ pub(super) fn create_job(body: &str) -> Answer<Request> {
 
 /// The tags in a `Tags` list.
 pub(super) fn read_tags(parent: &Element) -> Tags {
-    let members = parent
-        .child("Tags")
-        .map_or(&[][..], |list| list.children.as_slice());
+    let members = parent.child("Tags").map_or(&[][..], |list| list.children.as_slice());
     members
         .iter()
         .map(|tag| {
-            (
-                tag.text_of("Key").unwrap_or_default(),
-                tag.text_of("Value").unwrap_or_default(),
-            )
+            (tag.text_of("Key").unwrap_or_default(), tag.text_of("Value").unwrap_or_default())
         })
         .collect()
 }
@@ -77,12 +68,9 @@ fn read_report(report: &Element) -> Answer<Report> {
 }
 
 fn read_manifest(manifest: &Element) -> Answer<Manifest> {
-    let spec = manifest
-        .child("Spec")
-        .ok_or_else(|| bad("Manifest.Spec must be given"))?;
-    let location = manifest
-        .child("Location")
-        .ok_or_else(|| bad("Manifest.Location must be given"))?;
+    let spec = manifest.child("Spec").ok_or_else(|| bad("Manifest.Spec must be given"))?;
+    let location =
+        manifest.child("Location").ok_or_else(|| bad("Manifest.Location must be given"))?;
     Ok(Manifest {
         format: spec.text_of("Format").unwrap_or_default(),
         fields: spec.members_of("Fields"),
@@ -100,10 +88,7 @@ fn read_generator(generator: &Element) -> Answer<Generator> {
     Ok(Generator {
         expected_owner: generator.text_of("ExpectedBucketOwner"),
         bucket: generator.text_of("SourceBucket").unwrap_or_default(),
-        output: generator
-            .child("ManifestOutputLocation")
-            .map(read_output)
-            .transpose()?,
+        output: generator.child("ManifestOutputLocation").map(read_output).transpose()?,
         filter: filter.unwrap_or_default(),
         keep: flag(generator, "EnableManifestOutput")?
             .ok_or_else(|| bad("EnableManifestOutput must be given"))?,
@@ -111,10 +96,7 @@ fn read_generator(generator: &Element) -> Answer<Generator> {
 }
 
 fn read_output(output: &Element) -> Answer<Output> {
-    if output
-        .child("ManifestEncryption")
-        .is_some_and(|it| it.child("SSE-KMS").is_some())
-    {
+    if output.child("ManifestEncryption").is_some_and(|it| it.child("SSE-KMS").is_some()) {
         return Err(missing("a generated manifest under SSE-KMS"));
     }
     Ok(Output {
@@ -156,11 +138,7 @@ fn flag(parent: &Element, name: &str) -> Answer<Option<bool>> {
 
 fn number<T: std::str::FromStr>(parent: &Element, name: &str) -> Answer<Option<T>> {
     let text = parent.text_of(name);
-    text.map(|text| {
-        text.parse()
-            .map_err(|_| bad(&format!("{name} must be a number")))
-    })
-    .transpose()
+    text.map(|text| text.parse().map_err(|_| bad(&format!("{name} must be a number")))).transpose()
 }
 
 fn moment(parent: &Element, name: &str) -> Answer<Option<Millis>> {
@@ -169,10 +147,7 @@ fn moment(parent: &Element, name: &str) -> Answer<Option<Millis>> {
         Millis::try_from(at.unix_timestamp_nanos() / 1_000_000).ok()
     };
     let wrong = || bad(&format!("{name} must be a timestamp"));
-    parent
-        .text_of(name)
-        .map(|text| read(text).ok_or_else(wrong))
-        .transpose()
+    parent.text_of(name).map(|text| read(text).ok_or_else(wrong)).transpose()
 }
 
 fn bad(message: &str) -> Refusal {
@@ -180,9 +155,5 @@ fn bad(message: &str) -> Refusal {
 }
 
 fn missing(what: &str) -> Refusal {
-    Refusal::new(
-        501,
-        "NotImplemented",
-        format!("this emulator does not do {what}"),
-    )
+    Refusal::new(501, "NotImplemented", format!("this emulator does not do {what}"))
 }

@@ -57,10 +57,7 @@ pub(super) fn list(page: &Page<'_>) -> Element {
             Element::new("member")
                 .text("JobId", &job.id)
                 .maybe("Description", job.request.description.as_ref())
-                .with(Element {
-                    text: "S3ReplicateObject".into(),
-                    ..Element::new("Operation")
-                })
+                .with(Element { text: "S3ReplicateObject".into(), ..Element::new("Operation") })
                 .text("Priority", job.priority)
                 .text("Status", job.status.name())
                 .text("CreationTime", iso(job.created))
@@ -68,18 +65,14 @@ pub(super) fn list(page: &Page<'_>) -> Element {
                 .with(progress(job)),
         );
     }
-    Element::new("ListJobsResult")
-        .maybe("NextToken", page.next.as_ref())
-        .with(jobs)
+    Element::new("ListJobsResult").maybe("NextToken", page.next.as_ref()).with(jobs)
 }
 
 /// `GetJobTaggingResult`.
 pub(super) fn tags(tags: &Tags) -> Element {
-    let list = tags
-        .iter()
-        .fold(Element::new("Tags"), |list, (key, value)| {
-            list.with(Element::new("member").text("Key", key).text("Value", value))
-        });
+    let list = tags.iter().fold(Element::new("Tags"), |list, (key, value)| {
+        list.with(Element::new("member").text("Key", key).text("Value", value))
+    });
     Element::new("GetJobTaggingResult").with(list)
 }
 
@@ -98,15 +91,13 @@ fn progress(job: &Job) -> Element {
 }
 
 fn failures(job: &Job) -> Element {
-    job.failures
-        .iter()
-        .fold(Element::new("FailureReasons"), |list, failure| {
-            list.with(
-                Element::new("member")
-                    .text("FailureCode", failure.code)
-                    .text("FailureReason", &failure.reason),
-            )
-        })
+    job.failures.iter().fold(Element::new("FailureReasons"), |list, failure| {
+        list.with(
+            Element::new("member")
+                .text("FailureCode", failure.code)
+                .text("FailureReason", &failure.reason),
+        )
+    })
 }
 
 fn report(report: &Report) -> Element {
@@ -120,9 +111,8 @@ fn report(report: &Report) -> Element {
 }
 
 fn manifest(manifest: &Manifest) -> Element {
-    let spec = Element::new("Spec")
-        .text("Format", &manifest.format)
-        .list("Fields", &manifest.fields);
+    let spec =
+        Element::new("Spec").text("Format", &manifest.format).list("Fields", &manifest.fields);
     let location = Element::new("Location")
         .text("ObjectArn", &manifest.object)
         .maybe("ObjectVersionId", manifest.version_id.as_ref())
@@ -137,17 +127,13 @@ fn generator(generator: &Generator) -> Element {
     if let Some(output) = &generator.output {
         told = told.with(
             Element::new("ManifestOutputLocation")
-                .maybe(
-                    "ExpectedManifestBucketOwner",
-                    output.expected_owner.as_ref(),
-                )
+                .maybe("ExpectedManifestBucketOwner", output.expected_owner.as_ref())
                 .text("Bucket", &output.bucket)
                 .maybe("ManifestPrefix", output.prefix.as_ref())
                 .text("ManifestFormat", &output.format),
         );
     }
-    told.with(filter(&generator.filter))
-        .text("EnableManifestOutput", generator.keep)
+    told.with(filter(&generator.filter)).text("EnableManifestOutput", generator.keep)
 }
 
 fn filter(filter: &Filter) -> Element {

@@ -18,19 +18,13 @@ pub(super) struct Element {
 impl Element {
     /// An element without anything in it.
     pub(super) fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            ..Self::default()
-        }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
     /// The same element with one more child that is text.
     #[must_use]
     pub(super) fn text(mut self, name: &str, text: impl ToString) -> Self {
-        self.children.push(Self {
-            text: text.to_string(),
-            ..Self::new(name)
-        });
+        self.children.push(Self { text: text.to_string(), ..Self::new(name) });
         self
     }
 
@@ -57,9 +51,7 @@ impl Element {
         if items.is_empty() {
             return self;
         }
-        let list = items
-            .iter()
-            .fold(Self::new(name), |list, item| list.text("member", item));
+        let list = items.iter().fold(Self::new(name), |list, item| list.text("member", item));
         self.with(list)
     }
 
@@ -75,9 +67,7 @@ impl Element {
 
     /// The texts of the members of the child of this name.
     pub(super) fn members_of(&self, name: &str) -> Vec<String> {
-        let members = self
-            .child(name)
-            .map_or(&[][..], |list| list.children.as_slice());
+        let members = self.child(name).map_or(&[][..], |list| list.children.as_slice());
         members.iter().map(|member| member.text.clone()).collect()
     }
 
@@ -88,9 +78,7 @@ impl Element {
         loop {
             match reader.read_event().ok()? {
                 Event::Start(start) => {
-                    open.push(Self::new(&String::from_utf8_lossy(
-                        start.local_name().as_ref(),
-                    )));
+                    open.push(Self::new(&String::from_utf8_lossy(start.local_name().as_ref())));
                 }
                 Event::Empty(empty) => {
                     let child = Self::new(&String::from_utf8_lossy(empty.local_name().as_ref()));
@@ -125,10 +113,7 @@ impl Element {
     /// The document, with its declaration.
     pub(super) fn document(&self) -> String {
         let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        self.print(
-            &mut out,
-            " xmlns=\"http://awss3control.amazonaws.com/doc/2018-08-20/\"",
-        );
+        self.print(&mut out, " xmlns=\"http://awss3control.amazonaws.com/doc/2018-08-20/\"");
         out
     }
 

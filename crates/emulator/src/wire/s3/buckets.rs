@@ -19,10 +19,7 @@ pub(super) fn list(
 ) -> S3Result<S3Response<dto::ListBucketsOutput>> {
     let prefix = request.input.prefix.unwrap_or_default();
     let account = world.config.account.clone();
-    let mine = world
-        .buckets
-        .values()
-        .filter(|bucket| bucket.owner == account);
+    let mine = world.buckets.values().filter(|bucket| bucket.owner == account);
     let buckets = mine
         .filter(|bucket| bucket.name.starts_with(&prefix))
         .map(|bucket| dto::Bucket {
@@ -40,10 +37,7 @@ pub(super) fn list(
 
 /// The owner of objects and buckets, as listings name it.
 pub(super) fn owner(account: &str) -> dto::Owner {
-    dto::Owner {
-        display_name: None,
-        id: Some(account.to_owned()),
-    }
+    dto::Owner { display_name: None, id: Some(account.to_owned()) }
 }
 
 pub(super) fn create(
@@ -51,18 +45,12 @@ pub(super) fn create(
     request: S3Request<dto::CreateBucketInput>,
 ) -> S3Result<S3Response<dto::CreateBucketOutput>> {
     let input = request.input;
-    let asked = input
-        .create_bucket_configuration
-        .and_then(|it| it.location_constraint);
-    let region = asked.map_or_else(
-        || world.config.region.clone(),
-        |region| region.as_str().to_owned(),
-    );
+    let asked = input.create_bucket_configuration.and_then(|it| it.location_constraint);
+    let region =
+        asked.map_or_else(|| world.config.region.clone(), |region| region.as_str().to_owned());
     let account = world.config.account.clone();
     buckets::create(world, &input.bucket, &account, &region)?;
-    plain(dto::CreateBucketOutput {
-        location: Some(format!("/{}", input.bucket)),
-    })
+    plain(dto::CreateBucketOutput { location: Some(format!("/{}", input.bucket)) })
 }
 
 pub(super) fn head(
@@ -70,10 +58,7 @@ pub(super) fn head(
     request: S3Request<dto::HeadBucketInput>,
 ) -> S3Result<S3Response<dto::HeadBucketOutput>> {
     let region = ops::bucket(world, &request.input.bucket)?.region.clone();
-    plain(dto::HeadBucketOutput {
-        bucket_region: Some(region),
-        ..Default::default()
-    })
+    plain(dto::HeadBucketOutput { bucket_region: Some(region), ..Default::default() })
 }
 
 pub(super) fn delete(
@@ -132,15 +117,9 @@ pub(super) fn get_policy(
 ) -> S3Result<S3Response<dto::GetBucketPolicyOutput>> {
     let policy = ops::bucket(world, &request.input.bucket)?.policy.clone();
     let policy = policy.ok_or_else(|| {
-        Refusal::new(
-            404,
-            "NoSuchBucketPolicy",
-            "The bucket policy does not exist",
-        )
+        Refusal::new(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
     })?;
-    plain(dto::GetBucketPolicyOutput {
-        policy: Some(policy),
-    })
+    plain(dto::GetBucketPolicyOutput { policy: Some(policy) })
 }
 
 pub(super) fn put_policy(
@@ -167,9 +146,7 @@ pub(super) fn get_tags(
     if tags.is_empty() {
         return Err(Refusal::new(404, "NoSuchTagSet", "The TagSet does not exist").into());
     }
-    plain(dto::GetBucketTaggingOutput {
-        tag_set: fields::tag_set(tags),
-    })
+    plain(dto::GetBucketTaggingOutput { tag_set: fields::tag_set(tags) })
 }
 
 pub(super) fn put_tags(
@@ -177,11 +154,7 @@ pub(super) fn put_tags(
     request: S3Request<dto::PutBucketTaggingInput>,
 ) -> S3Result<S3Response<dto::PutBucketTaggingOutput>> {
     let input = request.input;
-    buckets::put_tags(
-        world,
-        &input.bucket,
-        fields::tags_of_set(input.tagging.tag_set)?,
-    )?;
+    buckets::put_tags(world, &input.bucket, fields::tags_of_set(input.tagging.tag_set)?)?;
     plain(dto::PutBucketTaggingOutput::default())
 }
 
@@ -197,9 +170,7 @@ pub(super) fn get_encryption(
     world: &mut World,
     request: S3Request<dto::GetBucketEncryptionInput>,
 ) -> S3Result<S3Response<dto::GetBucketEncryptionOutput>> {
-    let key = ops::bucket(world, &request.input.bucket)?
-        .default_kms_key
-        .clone();
+    let key = ops::bucket(world, &request.input.bucket)?.default_kms_key.clone();
     let algorithm = if key.is_some() { "aws:kms" } else { "AES256" };
     let rule = dto::ServerSideEncryptionRule {
         apply_server_side_encryption_by_default: Some(dto::ServerSideEncryptionByDefault {
@@ -221,9 +192,7 @@ pub(super) fn put_encryption(
 ) -> S3Result<S3Response<dto::PutBucketEncryptionOutput>> {
     let input = request.input;
     let rules = input.server_side_encryption_configuration.rules;
-    let default = rules
-        .into_iter()
-        .find_map(|it| it.apply_server_side_encryption_by_default);
+    let default = rules.into_iter().find_map(|it| it.apply_server_side_encryption_by_default);
     let key = match default {
         Some(default) if default.sse_algorithm.as_str() == "AES256" => None,
         Some(default) => Some(key_arn(world, default.kms_master_key_id.as_deref())),
@@ -245,9 +214,7 @@ pub(super) fn get_replication(
     world: &mut World,
     request: S3Request<dto::GetBucketReplicationInput>,
 ) -> S3Result<S3Response<dto::GetBucketReplicationOutput>> {
-    let config = ops::bucket(world, &request.input.bucket)?
-        .replication
-        .as_ref();
+    let config = ops::bucket(world, &request.input.bucket)?.replication.as_ref();
     let config = config.ok_or_else(|| {
         let message = "The replication configuration was not found";
         Refusal::new(404, "ReplicationConfigurationNotFoundError", message)

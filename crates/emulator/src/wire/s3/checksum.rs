@@ -26,11 +26,7 @@ pub(super) fn verified<I>(request: &S3Request<I>, body: &[u8]) -> Answer<Fields>
         return Err(bad("Content-MD5"));
     }
     let mut given = of_headers(&request.headers);
-    if let Some(trailers) = request
-        .trailing_headers
-        .as_ref()
-        .and_then(|trailers| trailers.take())
-    {
+    if let Some(trailers) = request.trailing_headers.as_ref().and_then(|trailers| trailers.take()) {
         given.extend(of_headers(&trailers));
     }
     let wants = |name: &str| given.contains_key(name);
@@ -69,11 +65,7 @@ fn of_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
 /// Adds the stored checksums to the headers of an answer.
 pub(super) fn add(headers: &mut HeaderMap, checksums: &Fields) {
     for (name, value) in checksums.iter() {
-        super::fields::add(
-            headers,
-            &format!("{PREFIX}{}", name.to_ascii_lowercase()),
-            value,
-        );
+        super::fields::add(headers, &format!("{PREFIX}{}", name.to_ascii_lowercase()), value);
     }
     if !checksums.is_empty() {
         super::fields::add(headers, "x-amz-checksum-type", "FULL_OBJECT");

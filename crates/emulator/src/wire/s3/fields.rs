@@ -37,27 +37,19 @@ pub(super) fn stored(headers: &HeaderMap) -> Fields {
         let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) else {
             continue;
         };
-        let value = if name == "content-encoding" {
-            without_chunks(value)
-        } else {
-            value.to_owned()
-        };
+        let value =
+            if name == "content-encoding" { without_chunks(value) } else { value.to_owned() };
         if !value.is_empty() {
             stored.insert(name.to_owned(), value);
         }
     }
-    stored
-        .entry("content-type".to_owned())
-        .or_insert_with(|| UNTYPED.to_owned());
+    stored.entry("content-type".to_owned()).or_insert_with(|| UNTYPED.to_owned());
     stored.into_iter().collect()
 }
 
 /// `aws-chunked` says how the request came, not what the object is.
 fn without_chunks(encoding: &str) -> String {
-    let names = encoding
-        .split(',')
-        .map(str::trim)
-        .filter(|name| *name != "aws-chunked");
+    let names = encoding.split(',').map(str::trim).filter(|name| *name != "aws-chunked");
     names.collect::<Vec<_>>().join(",")
 }
 
@@ -91,20 +83,14 @@ pub(super) fn write_if(
     if_match: Option<ETagCondition>,
     if_none_match: Option<ETagCondition>,
 ) -> Answer<WriteIf> {
-    if if_none_match
-        .as_ref()
-        .is_some_and(|condition| !condition.is_any())
-    {
+    if if_none_match.as_ref().is_some_and(|condition| !condition.is_any()) {
         return Err(Refusal::new(
             501,
             "NotImplemented",
             "A header you provided implies functionality that is not implemented",
         ));
     }
-    Ok(WriteIf {
-        matches: tag_of(if_match),
-        absent: if_none_match.is_some(),
-    })
+    Ok(WriteIf { matches: tag_of(if_match), absent: if_none_match.is_some() })
 }
 
 /// The world's time as a timestamp.
@@ -140,11 +126,7 @@ pub(super) fn read_if(
 /// 400 `InvalidArgument` when it is none, or when a key comes twice.
 pub(super) fn tags_of_query(query: Option<&str>) -> Answer<Tags> {
     let mut tags = Tags::new();
-    for pair in query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-    {
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (Some(key), Some(value)) = (form_decoded(key), form_decoded(value)) else {
             return Err(bad_tags());
@@ -171,13 +153,8 @@ fn bad_tags() -> Refusal {
 /// # Errors
 /// 400 `InvalidTag` when a key comes twice or is missing.
 pub(super) fn tags_of_set(set: Vec<dto::Tag>) -> Answer<Tags> {
-    let refuse = || {
-        Refusal::new(
-            400,
-            "InvalidTag",
-            "Cannot provide multiple Tags with the same key",
-        )
-    };
+    let refuse =
+        || Refusal::new(400, "InvalidTag", "Cannot provide multiple Tags with the same key");
     let mut tags = Tags::new();
     for tag in set {
         let key = tag.key.filter(|key| !key.is_empty()).ok_or_else(refuse)?;
@@ -191,10 +168,7 @@ pub(super) fn tags_of_set(set: Vec<dto::Tag>) -> Answer<Tags> {
 /// Tags as a document.
 pub(super) fn tag_set(tags: &Tags) -> Vec<dto::Tag> {
     tags.iter()
-        .map(|(key, value)| dto::Tag {
-            key: Some(key.clone()),
-            value: Some(value.clone()),
-        })
+        .map(|(key, value)| dto::Tag { key: Some(key.clone()), value: Some(value.clone()) })
         .collect()
 }
 
@@ -229,11 +203,8 @@ pub(super) fn encryption(world: &World, headers: &HeaderMap) -> Answer<Option<En
 /// # Errors
 /// 400 `InvalidArgument` when key and MD5 do not fit together.
 pub(super) fn customer_key(headers: &HeaderMap, prefix: &str) -> Answer<Option<String>> {
-    let header = |name: &str| {
-        headers
-            .get(format!("{prefix}{name}"))
-            .and_then(|value| value.to_str().ok())
-    };
+    let header =
+        |name: &str| headers.get(format!("{prefix}{name}")).and_then(|value| value.to_str().ok());
     let Some(key) = header("key") else {
         return Ok(None);
     };
@@ -251,33 +222,17 @@ pub(super) fn customer_key(headers: &HeaderMap, prefix: &str) -> Answer<Option<S
 pub(super) fn add_encryption(headers: &mut HeaderMap, encryption: &Encryption) {
     match encryption {
         Encryption::S3 => add(headers, "x-amz-server-side-encryption", "AES256"),
-        Encryption::Kms {
-            key,
-            dual,
-            bucket_key,
-        } => {
+        Encryption::Kms { key, dual, bucket_key } => {
             let algorithm = if *dual { "aws:kms:dsse" } else { "aws:kms" };
             add(headers, "x-amz-server-side-encryption", algorithm);
             add(headers, "x-amz-server-side-encryption-aws-kms-key-id", key);
             if *bucket_key {
-                add(
-                    headers,
-                    "x-amz-server-side-encryption-bucket-key-enabled",
-                    "true",
-                );
+                add(headers, "x-amz-server-side-encryption-bucket-key-enabled", "true");
             }
         }
         Encryption::Customer { key_md5 } => {
-            add(
-                headers,
-                "x-amz-server-side-encryption-customer-algorithm",
-                "AES256",
-            );
-            add(
-                headers,
-                "x-amz-server-side-encryption-customer-key-md5",
-                key_md5,
-            );
+            add(headers, "x-amz-server-side-encryption-customer-algorithm", "AES256");
+            add(headers, "x-amz-server-side-encryption-customer-key-md5", key_md5);
         }
     }
 }
@@ -301,27 +256,15 @@ pub(super) fn source(
     condition: ReadIf,
     headers: &HeaderMap,
 ) -> Answer<Source> {
-    let dto::CopySource::Bucket {
-        bucket,
-        key,
-        version_id,
-    } = source
-    else {
-        return Err(Refusal::new(
-            501,
-            "NotImplemented",
-            "Access points are not emulated",
-        ));
+    let dto::CopySource::Bucket { bucket, key, version_id } = source else {
+        return Err(Refusal::new(501, "NotImplemented", "Access points are not emulated"));
     };
     Ok(Source {
         bucket: bucket.into(),
         key: key.into(),
         version_id: version_id.map(Into::into),
         condition,
-        key_md5: customer_key(
-            headers,
-            "x-amz-copy-source-server-side-encryption-customer-",
-        )?,
+        key_md5: customer_key(headers, "x-amz-copy-source-server-side-encryption-customer-")?,
     })
 }
 

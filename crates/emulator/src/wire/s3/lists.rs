@@ -21,32 +21,24 @@ struct Spelling {
 
 impl Spelling {
     fn of(encoding: Option<&dto::EncodingType>) -> Self {
-        Self {
-            url: encoding.is_some_and(|encoding| encoding.as_str() == "url"),
-        }
+        Self { url: encoding.is_some_and(|encoding| encoding.as_str() == "url") }
     }
 
     fn name(&self, name: &str) -> String {
-        if self.url {
-            form_encoded(name)
-        } else {
-            name.to_owned()
-        }
+        if self.url { form_encoded(name) } else { name.to_owned() }
     }
 
     fn names(&self, prefixes: &[String]) -> Option<Vec<dto::CommonPrefix>> {
-        let spelled = prefixes.iter().map(|it| dto::CommonPrefix {
-            prefix: Some(self.name(it)),
-        });
+        let spelled = prefixes.iter().map(|it| dto::CommonPrefix { prefix: Some(self.name(it)) });
         (!prefixes.is_empty()).then(|| spelled.collect())
     }
 }
 
 fn page_size(asked: Option<i32>) -> Answer<i32> {
     match asked.unwrap_or(PAGE_MAX) {
-        size if size < 0 => Err(argument(
-            "Argument maxKeys must be an integer between 0 and 2147483647",
-        )),
+        size if size < 0 => {
+            Err(argument("Argument maxKeys must be an integer between 0 and 2147483647"))
+        }
         size => Ok(size.min(PAGE_MAX)),
     }
 }
@@ -138,11 +130,7 @@ fn text(after: &After) -> &str {
 }
 
 fn token_written(after: &After) -> String {
-    let kind = if matches!(after, After::Prefix(_)) {
-        "p"
-    } else {
-        "k"
-    };
+    let kind = if matches!(after, After::Prefix(_)) { "p" } else { "k" };
     format!("{kind}{}", hex::encode(text(after)))
 }
 
@@ -183,10 +171,7 @@ pub(super) fn versions(
     let input = request.input;
     let size = page_size(input.max_keys)?;
     // The SDKs send an empty marker for the first page.
-    let version_marker = input
-        .version_id_marker
-        .as_deref()
-        .filter(|id| !id.is_empty());
+    let version_marker = input.version_id_marker.as_deref().filter(|id| !id.is_empty());
     let key_marker = input.key_marker.as_deref().filter(|key| !key.is_empty());
     let after = match (key_marker, version_marker) {
         (Some(key), Some(_)) => After::Key(key.to_owned()),

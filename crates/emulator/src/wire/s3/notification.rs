@@ -9,36 +9,15 @@ use crate::world::notification::{Entry, NotificationConfig, Target};
 pub(crate) fn from_dto(config: dto::NotificationConfiguration) -> NotificationConfig {
     let mut entries = Vec::new();
     for it in config.topic_configurations.unwrap_or_default() {
-        entries.push(entry(
-            Target::Topic,
-            it.id,
-            it.topic_arn,
-            it.events,
-            it.filter,
-        ));
+        entries.push(entry(Target::Topic, it.id, it.topic_arn, it.events, it.filter));
     }
     for it in config.queue_configurations.unwrap_or_default() {
-        entries.push(entry(
-            Target::Queue,
-            it.id,
-            it.queue_arn,
-            it.events,
-            it.filter,
-        ));
+        entries.push(entry(Target::Queue, it.id, it.queue_arn, it.events, it.filter));
     }
     for it in config.lambda_function_configurations.unwrap_or_default() {
-        entries.push(entry(
-            Target::Function,
-            it.id,
-            it.lambda_function_arn,
-            it.events,
-            it.filter,
-        ));
+        entries.push(entry(Target::Function, it.id, it.lambda_function_arn, it.events, it.filter));
     }
-    NotificationConfig {
-        entries,
-        event_bridge: config.event_bridge_configuration.is_some(),
-    }
+    NotificationConfig { entries, event_bridge: config.event_bridge_configuration.is_some() }
 }
 
 fn entry(
@@ -48,9 +27,7 @@ fn entry(
     events: dto::EventList,
     filter: Option<dto::NotificationConfigurationFilter>,
 ) -> Entry {
-    let rules = filter
-        .and_then(|filter| filter.key)
-        .and_then(|key| key.filter_rules);
+    let rules = filter.and_then(|filter| filter.key).and_then(|key| key.filter_rules);
     let filter = rules.map(|rules| {
         let text = |rule: dto::FilterRule| {
             let name = rule.name.map(|name| name.as_str().to_owned());
@@ -59,23 +36,12 @@ fn entry(
         rules.into_iter().map(text).collect()
     });
     let events = events.into_iter().map(String::from).collect();
-    Entry {
-        id: id.unwrap_or_default(),
-        target,
-        arn,
-        events,
-        filter,
-    }
+    Entry { id: id.unwrap_or_default(), target, arn, events, filter }
 }
 
 /// The document as a client reads it.
 pub(crate) fn to_dto(config: &NotificationConfig) -> dto::NotificationConfiguration {
-    let of = |target: Target| {
-        config
-            .entries
-            .iter()
-            .filter(move |entry| entry.target == target)
-    };
+    let of = |target: Target| config.entries.iter().filter(move |entry| entry.target == target);
     let topics: dto::TopicConfigurationList = of(Target::Topic)
         .map(|entry| dto::TopicConfiguration {
             events: events_of(entry),
@@ -111,11 +77,7 @@ pub(crate) fn to_dto(config: &NotificationConfig) -> dto::NotificationConfigurat
 }
 
 fn events_of(entry: &Entry) -> dto::EventList {
-    entry
-        .events
-        .iter()
-        .map(|event| dto::Event::from(event.clone()))
-        .collect()
+    entry.events.iter().map(|event| dto::Event::from(event.clone())).collect()
 }
 
 fn filter_of(entry: &Entry) -> Option<dto::NotificationConfigurationFilter> {
@@ -123,14 +85,9 @@ fn filter_of(entry: &Entry) -> Option<dto::NotificationConfigurationFilter> {
         name: Some(dto::FilterRuleName::from(name.clone())),
         value: Some(value.clone()),
     };
-    entry
-        .filter
-        .as_ref()
-        .map(|rules| dto::NotificationConfigurationFilter {
-            key: Some(dto::S3KeyFilter {
-                filter_rules: Some(rules.iter().map(rule).collect()),
-            }),
-        })
+    entry.filter.as_ref().map(|rules| dto::NotificationConfigurationFilter {
+        key: Some(dto::S3KeyFilter { filter_rules: Some(rules.iter().map(rule).collect()) }),
+    })
 }
 
 #[cfg(test)]
@@ -139,30 +96,14 @@ mod tests {
 
     #[test]
     fn every_section_survives_the_way_there_and_back() {
-        let mut queue = Entry::queue(
-            "q",
-            "arn:aws:sqs:us-east-1:111122223333:q",
-            &["s3:Replication:*"],
-        );
-        queue.filter = Some(vec![
-            ("Prefix".into(), "a/".into()),
-            ("suffix".into(), ".csv".into()),
-        ]);
-        let topic = Entry {
-            id: "t".into(),
-            target: Target::Topic,
-            ..queue.clone()
-        };
-        let function = Entry {
-            id: "f".into(),
-            target: Target::Function,
-            filter: None,
-            ..queue.clone()
-        };
-        let config = NotificationConfig {
-            entries: vec![topic, queue, function],
-            event_bridge: true,
-        };
+        let mut queue =
+            Entry::queue("q", "arn:aws:sqs:us-east-1:111122223333:q", &["s3:Replication:*"]);
+        queue.filter = Some(vec![("Prefix".into(), "a/".into()), ("suffix".into(), ".csv".into())]);
+        let topic = Entry { id: "t".into(), target: Target::Topic, ..queue.clone() };
+        let function =
+            Entry { id: "f".into(), target: Target::Function, filter: None, ..queue.clone() };
+        let config =
+            NotificationConfig { entries: vec![topic, queue, function], event_bridge: true };
         assert_eq!(from_dto(to_dto(&config)), config);
         let empty = NotificationConfig::default();
         assert_eq!(from_dto(to_dto(&empty)), empty);

@@ -40,14 +40,8 @@ pub(super) fn put(
     let condition = fields::write_if(input.if_match, input.if_none_match)?;
     let event = "ObjectCreated:Put";
     let written = putting::object(world, &input.bucket, &input.key, draft, &condition, event)?;
-    told.extend(fields::of_version(
-        &written.encryption,
-        written.version_id.as_ref(),
-    ));
-    let output = dto::PutObjectOutput {
-        e_tag: Some(etag(&written.etag)),
-        ..Default::default()
-    };
+    told.extend(fields::of_version(&written.encryption, written.version_id.as_ref()));
+    let output = dto::PutObjectOutput { e_tag: Some(etag(&written.etag)), ..Default::default() };
     with_headers(output, told)
 }
 
@@ -56,10 +50,7 @@ pub(super) fn delete(
     request: S3Request<dto::DeleteObjectInput>,
 ) -> S3Result<S3Response<dto::DeleteObjectOutput>> {
     let input = request.input;
-    let condition = WriteIf {
-        matches: fields::tag_of(input.if_match),
-        absent: false,
-    };
+    let condition = WriteIf { matches: fields::tag_of(input.if_match), absent: false };
     let deleted = match &input.version_id {
         Some(id) => deleting::version(world, &input.bucket, &input.key, id, &condition)?,
         None => deleting::key(world, &input.bucket, &input.key, &condition)?,
@@ -77,20 +68,15 @@ pub(super) fn delete_many(
 ) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
     let dto::DeleteObjectsInput { bucket, delete, .. } = request.input;
     if delete.objects.is_empty() || delete.objects.len() > 1_000 {
-        return Err(Refusal::new(
-            400,
-            "MalformedXML",
-            "A delete request names 1 to 1000 objects",
-        )
-        .into());
+        return Err(
+            Refusal::new(400, "MalformedXML", "A delete request names 1 to 1000 objects").into()
+        );
     }
     let quiet = delete.quiet == Some(true);
     let (mut gone, mut errors) = (Vec::new(), Vec::new());
     for object in delete.objects {
-        let condition = WriteIf {
-            matches: object.e_tag.map(|tag| tag.into_value()),
-            absent: false,
-        };
+        let condition =
+            WriteIf { matches: object.e_tag.map(|tag| tag.into_value()), absent: false };
         let deleted = match &object.version_id {
             Some(id) => deleting::version(world, &bucket, &object.key, id, &condition),
             None => deleting::key(world, &bucket, &object.key, &condition),
@@ -141,16 +127,9 @@ pub(super) fn copy(
     let unquoted = |value: &str| value.trim_matches('"').to_owned();
     let changes = Changes {
         metadata: new_metadata.then(|| {
-            (
-                fields::stored(&headers),
-                input.metadata.unwrap_or_default().into_iter().collect(),
-            )
+            (fields::stored(&headers), input.metadata.unwrap_or_default().into_iter().collect())
         }),
-        tags: if new_tags {
-            Some(fields::tags_of_query(input.tagging.as_deref())?)
-        } else {
-            None
-        },
+        tags: if new_tags { Some(fields::tags_of_query(input.tagging.as_deref())?) } else { None },
         storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
         encryption: fields::encryption(world, &headers)?,
         // The crate's copy does not know these two yet.
@@ -160,10 +139,7 @@ pub(super) fn copy(
         },
     };
     let copied = copying::object(world, &source, &input.bucket, &input.key, changes)?;
-    let told = fields::of_version(
-        &copied.written.encryption,
-        copied.written.version_id.as_ref(),
-    );
+    let told = fields::of_version(&copied.written.encryption, copied.written.version_id.as_ref());
     let output = dto::CopyObjectOutput {
         copy_object_result: Some(dto::CopyObjectResult {
             e_tag: Some(etag(&copied.written.etag)),

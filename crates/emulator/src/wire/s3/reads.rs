@@ -75,19 +75,10 @@ pub(super) fn get(
     // What the query overrides is printed by the crate below.
     for (name, overridden) in [
         ("content-type", input.response_content_type.is_some()),
-        (
-            "content-language",
-            input.response_content_language.is_some(),
-        ),
+        ("content-language", input.response_content_language.is_some()),
         ("cache-control", input.response_cache_control.is_some()),
-        (
-            "content-disposition",
-            input.response_content_disposition.is_some(),
-        ),
-        (
-            "content-encoding",
-            input.response_content_encoding.is_some(),
-        ),
+        ("content-disposition", input.response_content_disposition.is_some()),
+        ("content-encoding", input.response_content_encoding.is_some()),
         ("expires", input.response_expires.is_some()),
     ] {
         if overridden {
@@ -163,12 +154,7 @@ fn read(world: &World, headers: &HeaderMap, bytes: bool, read: &Read<'_>) -> S3R
     if read.checksums && stretch.is_none() {
         checksum::add(&mut headers, &content.checksums);
     }
-    Ok(Found {
-        content,
-        headers,
-        modified: version.modified,
-        stretch,
-    })
+    Ok(Found { content, headers, modified: version.modified, stretch })
 }
 
 /// The version that a read is about. A delete marker refuses it in its own words.
@@ -179,12 +165,7 @@ fn find<'a>(world: &'a World, read: &Read<'_>) -> S3Result<&'a Version> {
     {
         return Err(marker(newest, 404));
     }
-    Ok(getting::version(
-        world,
-        read.bucket,
-        read.key,
-        read.version_id,
-    )?)
+    Ok(getting::version(world, read.bucket, read.key, read.version_id)?)
 }
 
 /// The refusal of a delete marker: 404 where it is the current version, 405 where it was named.
@@ -216,21 +197,13 @@ fn describe(version: &Version, content: &Content, versioned: bool) -> HeaderMap 
     add(&mut headers, "etag", &format!("\"{}\"", content.etag));
     add(&mut headers, "accept-ranges", "bytes");
     if let Some(status) = version.replication {
-        add(
-            &mut headers,
-            "x-amz-replication-status",
-            status_name(status),
-        );
+        add(&mut headers, "x-amz-replication-status", status_name(status));
     }
     if &*version.storage_class != "STANDARD" {
         add(&mut headers, "x-amz-storage-class", &version.storage_class);
     }
     if !version.tags.is_empty() {
-        add(
-            &mut headers,
-            "x-amz-tagging-count",
-            &version.tags.len().to_string(),
-        );
+        add(&mut headers, "x-amz-tagging-count", &version.tags.len().to_string());
     }
     headers
 }
@@ -240,20 +213,16 @@ impl Found {
     fn cut(&self) -> (Option<String>, Bytes) {
         let length = self.content.body.len();
         match &self.stretch {
-            Some((bytes, first, last)) => (
-                Some(format!("bytes {first}-{last}/{length}")),
-                bytes.clone(),
-            ),
+            Some((bytes, first, last)) => {
+                (Some(format!("bytes {first}-{last}/{length}")), bytes.clone())
+            }
             None => (None, getting::whole(&self.content.body)),
         }
     }
 }
 
 fn metadata(content: &Content) -> Option<dto::Metadata> {
-    let pairs = content
-        .metadata
-        .iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let pairs = content.metadata.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     (!content.metadata.is_empty()).then(|| pairs.collect())
 }
 

@@ -13,15 +13,9 @@ use crate::world::{Answer, Refusal};
 /// 400 `MalformedXML` for a shape that the schema does not know, 400 `InvalidRequest` for an empty
 /// `SourceSelectionCriteria`.
 pub(crate) fn from_dto(config: dto::ReplicationConfiguration) -> Answer<ReplicationConfig> {
-    let rules: Answer<Vec<_>> = config
-        .rules
-        .into_iter()
-        .map(|rule| rule_from(rule).map(Into::into))
-        .collect();
-    Ok(ReplicationConfig {
-        role: config.role.into(),
-        rules: rules?,
-    })
+    let rules: Answer<Vec<_>> =
+        config.rules.into_iter().map(|rule| rule_from(rule).map(Into::into)).collect();
+    Ok(ReplicationConfig { role: config.role.into(), rules: rules? })
 }
 
 fn rule_from(rule: dto::ReplicationRule) -> Answer<Rule> {
@@ -31,12 +25,8 @@ fn rule_from(rule: dto::ReplicationRule) -> Answer<Rule> {
     let (sse_kms, replica_modifications) = match rule.source_selection_criteria {
         None => (None, None),
         Some(criteria) => {
-            let kms = criteria
-                .sse_kms_encrypted_objects
-                .map(|it| enabled(it.status.as_str()));
-            let replicas = criteria
-                .replica_modifications
-                .map(|it| enabled(it.status.as_str()));
+            let kms = criteria.sse_kms_encrypted_objects.map(|it| enabled(it.status.as_str()));
+            let replicas = criteria.replica_modifications.map(|it| enabled(it.status.as_str()));
             if kms.is_none() && replicas.is_none() {
                 let message = "SourceSelectionCriteria must not be empty";
                 return Err(Refusal::new(400, "InvalidRequest", message));
@@ -47,9 +37,8 @@ fn rule_from(rule: dto::ReplicationRule) -> Answer<Rule> {
     let delete_markers = match rule.delete_marker_replication {
         None => None,
         Some(block) => {
-            let status = block
-                .status
-                .ok_or_else(|| malformed("DeleteMarkerReplication needs Status"))?;
+            let status =
+                block.status.ok_or_else(|| malformed("DeleteMarkerReplication needs Status"))?;
             Some(enabled(status.as_str())?)
         }
     };
@@ -81,10 +70,7 @@ fn filter_from(
         (None, None, Some(one)) => tag(one).map(|(key, value)| Filter::Tag(key, value)),
         (Some(and), None, None) => {
             let tags: Answer<Vec<_>> = and.tags.unwrap_or_default().into_iter().map(tag).collect();
-            Ok(Filter::And {
-                prefix: and.prefix,
-                tags: tags?,
-            })
+            Ok(Filter::And { prefix: and.prefix, tags: tags? })
         }
         _ => Err(malformed("A filter with several predicates needs And")),
     }
@@ -113,24 +99,15 @@ fn destination_from(destination: dto::Destination) -> Answer<Destination> {
         }),
     };
     let owner = destination.access_control_translation.map(|it| it.owner);
-    if owner
-        .as_ref()
-        .is_some_and(|owner| owner.as_str() != dto::OwnerOverride::DESTINATION)
-    {
-        return Err(malformed(
-            "AccessControlTranslation.Owner must be Destination",
-        ));
+    if owner.as_ref().is_some_and(|owner| owner.as_str() != dto::OwnerOverride::DESTINATION) {
+        return Err(malformed("AccessControlTranslation.Owner must be Destination"));
     }
     Ok(Destination {
         bucket: destination.bucket,
         account: destination.account,
-        storage_class: destination
-            .storage_class
-            .map(|class| class.as_str().to_owned()),
+        storage_class: destination.storage_class.map(|class| class.as_str().to_owned()),
         owner_override: owner.is_some(),
-        encryption: destination
-            .encryption_configuration
-            .map(|it| it.replica_kms_key_id),
+        encryption: destination.encryption_configuration.map(|it| it.replica_kms_key_id),
         metrics,
         time_control,
     })
@@ -162,11 +139,9 @@ fn rule_to(rule: &Rule) -> dto::ReplicationRule {
             sse_kms_encrypted_objects: rule.sse_kms.map(|on| dto::SseKmsEncryptedObjects {
                 status: dto::SseKmsEncryptedObjectsStatus::from_static(word(on)),
             }),
-            replica_modifications: rule
-                .replica_modifications
-                .map(|on| dto::ReplicaModifications {
-                    status: dto::ReplicaModificationsStatus::from_static(word(on)),
-                }),
+            replica_modifications: rule.replica_modifications.map(|on| dto::ReplicaModifications {
+                status: dto::ReplicaModificationsStatus::from_static(word(on)),
+            }),
         }
     });
     let (prefix, filter) = filter_to(&rule.filter);
@@ -190,11 +165,7 @@ fn filter_to(filter: &Filter) -> (Option<String>, Option<dto::ReplicationRuleFil
         key: Some(key.clone()),
         value: Some(value.clone()),
     };
-    let mut block = dto::ReplicationRuleFilter {
-        and: None,
-        prefix: None,
-        tag: None,
-    };
+    let mut block = dto::ReplicationRuleFilter { and: None, prefix: None, tag: None };
     match filter {
         Filter::Absent => return (None, None),
         Filter::V1(prefix) => return (Some(prefix.clone()), None),
@@ -212,9 +183,7 @@ fn filter_to(filter: &Filter) -> (Option<String>, Option<dto::ReplicationRuleFil
 }
 
 fn destination_to(destination: &Destination) -> dto::Destination {
-    let value = |minutes| dto::ReplicationTimeValue {
-        minutes: Some(minutes),
-    };
+    let value = |minutes| dto::ReplicationTimeValue { minutes: Some(minutes) };
     dto::Destination {
         access_control_translation: destination.owner_override.then(|| {
             dto::AccessControlTranslation {
@@ -223,27 +192,19 @@ fn destination_to(destination: &Destination) -> dto::Destination {
         }),
         account: destination.account.clone(),
         bucket: destination.bucket.clone(),
-        encryption_configuration: destination.encryption.clone().map(|key| {
-            dto::EncryptionConfiguration {
-                replica_kms_key_id: key,
-            }
-        }),
+        encryption_configuration: destination
+            .encryption
+            .clone()
+            .map(|key| dto::EncryptionConfiguration { replica_kms_key_id: key }),
         metrics: destination.metrics.map(|metrics| dto::Metrics {
             event_threshold: metrics.minutes.map(value),
             status: dto::MetricsStatus::from_static(word(metrics.enabled)),
         }),
-        replication_time: destination
-            .time_control
-            .map(|control| dto::ReplicationTime {
-                status: dto::ReplicationTimeStatus::from_static(word(control.enabled)),
-                time: dto::ReplicationTimeValue {
-                    minutes: control.minutes,
-                },
-            }),
-        storage_class: destination
-            .storage_class
-            .clone()
-            .map(dto::StorageClass::from),
+        replication_time: destination.time_control.map(|control| dto::ReplicationTime {
+            status: dto::ReplicationTimeStatus::from_static(word(control.enabled)),
+            time: dto::ReplicationTimeValue { minutes: control.minutes },
+        }),
+        storage_class: destination.storage_class.clone().map(dto::StorageClass::from),
     }
 }
 
@@ -265,10 +226,7 @@ mod tests {
         rule.destination.account = Some("444455556666".into());
         rule.destination.storage_class = Some("STANDARD_IA".into());
         rule.destination.encryption = Some(Some("arn:aws:kms:us-east-1:111122223333:key/k".into()));
-        rule.destination.time_control = Some(Switch {
-            enabled: true,
-            minutes: Some(15),
-        });
+        rule.destination.time_control = Some(Switch { enabled: true, minutes: Some(15) });
         rule
     }
 
@@ -281,10 +239,7 @@ mod tests {
             Filter::All,
             Filter::Prefix("a/".into()),
             Filter::Tag("k".into(), "v".into()),
-            Filter::And {
-                prefix: None,
-                tags: vec![tag(), tag()],
-            },
+            Filter::And { prefix: None, tags: vec![tag(), tag()] },
         ];
         for filter in filters {
             let config = ReplicationConfig {
@@ -302,9 +257,7 @@ mod tests {
             spoil(&mut broken);
             assert_eq!(rule_from(broken).unwrap_err().code, code, "{what}");
         };
-        check("prefix beside filter", "MalformedXML", |it| {
-            it.prefix = Some("p".into())
-        });
+        check("prefix beside filter", "MalformedXML", |it| it.prefix = Some("p".into()));
         check("lower-case status", "MalformedXML", |it| {
             it.status = dto::ReplicationRuleStatus::from_static("enabled");
         });
@@ -312,10 +265,7 @@ mod tests {
             it.delete_marker_replication = Some(dto::DeleteMarkerReplication { status: None });
         });
         check("prefix and tag", "MalformedXML", |it| {
-            let tag = dto::Tag {
-                key: Some("k".into()),
-                value: Some("v".into()),
-            };
+            let tag = dto::Tag { key: Some("k".into()), value: Some("v".into()) };
             it.filter.as_mut().unwrap().tag = Some(tag);
         });
         check("empty criteria", "InvalidRequest", |it| {

@@ -20,12 +20,7 @@ pub(super) fn get(
     request: S3Request<dto::GetObjectTaggingInput>,
 ) -> S3Result<S3Response<dto::GetObjectTaggingOutput>> {
     let input = request.input;
-    let (id, tags) = tags::read(
-        world,
-        &input.bucket,
-        &input.key,
-        input.version_id.as_deref(),
-    )?;
+    let (id, tags) = tags::read(world, &input.bucket, &input.key, input.version_id.as_deref())?;
     plain(dto::GetObjectTaggingOutput {
         tag_set: fields::tag_set(&tags),
         version_id: shown(world, &input.bucket, id),
@@ -40,9 +35,7 @@ pub(super) fn put(
     let tags = fields::tags_of_set(input.tagging.tag_set)?;
     let version_id = input.version_id.as_deref();
     let id = tags::replace(world, &input.bucket, &input.key, version_id, tags)?;
-    plain(dto::PutObjectTaggingOutput {
-        version_id: shown(world, &input.bucket, id),
-    })
+    plain(dto::PutObjectTaggingOutput { version_id: shown(world, &input.bucket, id) })
 }
 
 pub(super) fn delete(
@@ -51,14 +44,6 @@ pub(super) fn delete(
 ) -> S3Result<S3Response<dto::DeleteObjectTaggingOutput>> {
     let input = request.input;
     let version_id = input.version_id.as_deref();
-    let id = tags::replace(
-        world,
-        &input.bucket,
-        &input.key,
-        version_id,
-        Default::default(),
-    )?;
-    plain(dto::DeleteObjectTaggingOutput {
-        version_id: shown(world, &input.bucket, id),
-    })
+    let id = tags::replace(world, &input.bucket, &input.key, version_id, Default::default())?;
+    plain(dto::DeleteObjectTaggingOutput { version_id: shown(world, &input.bucket, id) })
 }

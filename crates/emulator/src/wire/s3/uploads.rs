@@ -51,13 +51,7 @@ pub(super) fn part(
     let mut headers = http::HeaderMap::new();
     checksum::add(&mut headers, &checksums);
     headers.remove("x-amz-checksum-type");
-    with_headers(
-        dto::UploadPartOutput {
-            e_tag: Some(etag(&tag)),
-            ..Default::default()
-        },
-        headers,
-    )
+    with_headers(dto::UploadPartOutput { e_tag: Some(etag(&tag)), ..Default::default() }, headers)
 }
 
 pub(super) fn part_copy(
@@ -74,10 +68,9 @@ pub(super) fn part_copy(
     let source = fields::source(input.copy_source, condition, &headers)?;
     let span = match input.copy_source_range.as_deref().map(dto::Range::parse) {
         None => None,
-        Some(Ok(dto::Range::Int {
-            first,
-            last: Some(last),
-        })) => Some(Span::From(first, Some(last))),
+        Some(Ok(dto::Range::Int { first, last: Some(last) })) => {
+            Some(Span::From(first, Some(last)))
+        }
         Some(_) => {
             return Err(argument(
                 "The x-amz-copy-source-range value must be of the form bytes=first-last",
@@ -108,12 +101,7 @@ pub(super) fn complete(
         .and_then(|upload| upload.parts)
         .unwrap_or_default()
         .into_iter()
-        .map(|part| {
-            (
-                part.part_number.unwrap_or_default(),
-                part.e_tag.map(|it| it.into_value()),
-            )
-        })
+        .map(|part| (part.part_number.unwrap_or_default(), part.e_tag.map(|it| it.into_value())))
         .collect();
     let condition = fields::write_if(input.if_match, input.if_none_match)?;
     let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);

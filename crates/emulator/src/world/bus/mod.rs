@@ -78,18 +78,8 @@ pub struct Bus {
 /// Makes a rule, or changes its pattern and keeps its targets.
 pub fn put_rule(world: &mut World, name: &str, text: &str, enabled: bool) -> Answer<()> {
     let pattern = Pattern::parse(text)?;
-    let targets = world
-        .bus
-        .rules
-        .remove(name)
-        .map(|rule| rule.targets)
-        .unwrap_or_default();
-    let rule = Rule {
-        pattern,
-        text: text.to_owned(),
-        enabled,
-        targets,
-    };
+    let targets = world.bus.rules.remove(name).map(|rule| rule.targets).unwrap_or_default();
+    let rule = Rule { pattern, text: text.to_owned(), enabled, targets };
     world.bus.rules.insert(name.to_owned(), rule);
     Ok(())
 }

@@ -92,26 +92,19 @@ fn test(value: &Value) -> Answer<Test> {
     let (Some((name, value)), None) = (fields.next(), fields.next()) else {
         return Err(refuse("a test has exactly one comparison"));
     };
-    let text = || {
-        value
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| refuse(&format!("{name} takes a text")))
-    };
+    let text =
+        || value.as_str().map(str::to_owned).ok_or_else(|| refuse(&format!("{name} takes a text")));
     match name.as_str() {
         "prefix" => text().map(Test::Prefix),
         "suffix" => text().map(Test::Suffix),
         "equals-ignore-case" => text().map(Test::IgnoreCase),
-        "exists" => value
-            .as_bool()
-            .map(Test::Exists)
-            .ok_or_else(|| refuse("exists takes a boolean")),
+        "exists" => {
+            value.as_bool().map(Test::Exists).ok_or_else(|| refuse("exists takes a boolean"))
+        }
         "anything-but" => match value {
-            Value::Array(values) => values
-                .iter()
-                .map(test)
-                .collect::<Answer<_>>()
-                .map(Test::AnythingBut),
+            Value::Array(values) => {
+                values.iter().map(test).collect::<Answer<_>>().map(Test::AnythingBut)
+            }
             other => Ok(Test::AnythingBut(vec![test(other)?])),
         },
         "numeric" => numeric(value).map(Test::Numeric),
@@ -120,9 +113,7 @@ fn test(value: &Value) -> Answer<Test> {
 }
 
 fn numeric(value: &Value) -> Answer<Vec<(String, f64)>> {
-    let parts = value
-        .as_array()
-        .ok_or_else(|| refuse("numeric takes a list"))?;
+    let parts = value.as_array().ok_or_else(|| refuse("numeric takes a list"))?;
     let pairs = parts.chunks(2).map(|pair| match pair {
         [Value::String(sign), Value::Number(number)]
             if ["<", "<=", "=", ">", ">="].contains(&sign.as_str()) =>
@@ -190,9 +181,7 @@ mod tests {
                        "serviceEventDetails": {"status": "Complete"}},
         });
         assert_eq!(
-            Pattern::parse(&pattern.to_string())
-                .unwrap()
-                .matches(&event),
+            Pattern::parse(&pattern.to_string()).unwrap().matches(&event),
             expected,
             "{pattern}"
         );
@@ -202,43 +191,19 @@ mod tests {
     fn patterns_match_as_eventbridge_says() {
         check(json!({"source": ["aws.s3", "x"]}), true);
         check(json!({"source": ["x"]}), false);
-        check(
-            json!({"detail": {"serviceEventDetails": {"status": ["Complete", "Failed"]}}}),
-            true,
-        );
-        check(
-            json!({"source": ["aws.s3"], "detail": {"eventName": ["Other"]}}),
-            false,
-        );
+        check(json!({"detail": {"serviceEventDetails": {"status": ["Complete", "Failed"]}}}), true);
+        check(json!({"source": ["aws.s3"], "detail": {"eventName": ["Other"]}}), false);
         check(json!({"source": [{"prefix": "aws."}]}), true);
-        check(
-            json!({"detail": {"eventName": [{"suffix": "Changed"}]}}),
-            true,
-        );
-        check(
-            json!({"detail": {"eventName": [{"equals-ignore-case": "jobstatuschanged"}]}}),
-            true,
-        );
+        check(json!({"detail": {"eventName": [{"suffix": "Changed"}]}}), true);
+        check(json!({"detail": {"eventName": [{"equals-ignore-case": "jobstatuschanged"}]}}), true);
         check(json!({"detail": {"errorCode": [{"exists": false}]}}), true);
         check(json!({"detail": {"eventName": [{"exists": false}]}}), false);
-        check(
-            json!({"detail": {"eventName": [{"anything-but": ["A", "B"]}]}}),
-            true,
-        );
-        check(
-            json!({"detail": {"eventName": [{"anything-but": {"prefix": "Job"}}]}}),
-            false,
-        );
-        check(
-            json!({"detail": {"n": [{"numeric": [">", 5, "<=", 7]}]}}),
-            true,
-        );
+        check(json!({"detail": {"eventName": [{"anything-but": ["A", "B"]}]}}), true);
+        check(json!({"detail": {"eventName": [{"anything-but": {"prefix": "Job"}}]}}), false);
+        check(json!({"detail": {"n": [{"numeric": [">", 5, "<=", 7]}]}}), true);
         check(json!({"detail": {"n": [{"numeric": [">", 7]}]}}), false);
         check(json!({"detail": {"tags": ["b"]}}), true);
-        check(
-            json!({"$or": [{"source": ["x"]}, {"detail": {"n": [7]}}]}),
-            true,
-        );
+        check(json!({"$or": [{"source": ["x"]}, {"detail": {"n": [7]}}]}), true);
         check(json!({"nothing": ["here"]}), false);
     }
 

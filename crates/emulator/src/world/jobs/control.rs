@@ -24,11 +24,7 @@ const PAGE_MAX: usize = 1_000;
 pub fn create(world: &mut World, request: Request) -> Answer<String> {
     request::check(&request)?;
     forget(world);
-    let known = world
-        .jobs
-        .tokens
-        .get(&request.token)
-        .and_then(|id| world.jobs.jobs.get(id));
+    let known = world.jobs.tokens.get(&request.token).and_then(|id| world.jobs.jobs.get(id));
     if let Some(job) = known {
         return if job.request == request {
             Ok(job.id.clone())
@@ -42,10 +38,7 @@ pub fn create(world: &mut World, request: Request) -> Answer<String> {
     }
     let id = world.rng.uuid();
     let job = new_job(world, &id, request);
-    world
-        .jobs
-        .tokens
-        .insert(job.request.token.clone(), id.clone());
+    world.jobs.tokens.insert(job.request.token.clone(), id.clone());
     world.jobs.order.push(id.clone());
     world.jobs.jobs.insert(id.clone(), job);
     tell(world, &id, "JobCreated");
@@ -56,10 +49,7 @@ pub fn create(world: &mut World, request: Request) -> Answer<String> {
 fn new_job(world: &World, id: &str, request: Request) -> Job {
     Job {
         id: id.to_owned(),
-        arn: format!(
-            "arn:aws:s3:{}:{}:job/{id}",
-            world.config.region, world.config.account
-        ),
+        arn: format!("arn:aws:s3:{}:{}:job/{id}", world.config.region, world.config.account),
         priority: request.priority,
         status: Status::New,
         status_update_reason: None,
@@ -133,10 +123,7 @@ pub fn list<'a>(
         "Ready",
         "Suspended",
     ];
-    if let Some(wrong) = statuses
-        .iter()
-        .find(|status| !NAMES.contains(&status.as_str()))
-    {
+    if let Some(wrong) = statuses.iter().find(|status| !NAMES.contains(&status.as_str())) {
         return Err(Refusal::new(
             400,
             "InvalidRequestException",
@@ -145,11 +132,7 @@ pub fn list<'a>(
     }
     let from: usize = match token {
         Some(token) => token.parse().map_err(|_| {
-            Refusal::new(
-                400,
-                "InvalidNextTokenException",
-                "The next token is not valid",
-            )
+            Refusal::new(400, "InvalidNextTokenException", "The next token is not valid")
         })?,
         None => 0,
     };
@@ -159,20 +142,11 @@ pub fn list<'a>(
     let limit = limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
     let wanted =
         |job: &&Job| statuses.is_empty() || statuses.iter().any(|it| it == job.status.name());
-    let mut jobs: Vec<&Job> = world
-        .jobs
-        .iter()
-        .rev()
-        .filter(wanted)
-        .skip(from)
-        .take(limit + 1)
-        .collect();
+    let mut jobs: Vec<&Job> =
+        world.jobs.iter().rev().filter(wanted).skip(from).take(limit + 1).collect();
     let more = jobs.len() > limit;
     jobs.truncate(limit);
-    Ok(Page {
-        jobs,
-        next: more.then(|| (from + limit).to_string()),
-    })
+    Ok(Page { jobs, next: more.then(|| (from + limit).to_string()) })
 }
 
 /// Confirms a suspended job (`Ready`) or cancels one that has not ended (`Cancelled`).
@@ -209,10 +183,7 @@ pub fn update_status<'a>(
 
 fn can_be_cancelled(status: Status) -> bool {
     !status.is_terminal()
-        && !matches!(
-            status,
-            Status::Cancelling | Status::Failing | Status::Completing
-        )
+        && !matches!(status, Status::Cancelling | Status::Failing | Status::Completing)
 }
 
 /// Changes the priority of a job that has not ended.
@@ -246,11 +217,7 @@ pub fn tags<'a>(world: &'a mut World, id: &str) -> Answer<&'a Tags> {
 pub fn put_tags(world: &mut World, id: &str, tags: Tags) -> Answer<()> {
     describe(world, id)?;
     if tags.len() > TAGS_MAX {
-        return Err(Refusal::new(
-            400,
-            "TooManyTagsException",
-            "A job has at most 50 tags",
-        ));
+        return Err(Refusal::new(400, "TooManyTagsException", "A job has at most 50 tags"));
     }
     if let Some(job) = world.jobs.jobs.get_mut(id) {
         job.tags = tags;
@@ -282,8 +249,7 @@ fn expire(world: &mut World, id: &str) {
         forget(world);
     } else if job.status == Status::Suspended && since(job.suspended) > CONFIRMATION_MAX {
         let reason = "The job was not confirmed within 30 days";
-        job.failures
-            .push(super::JobFailure::new("ConfirmationTimeout", reason));
+        job.failures.push(super::JobFailure::new("ConfirmationTimeout", reason));
         enter(world, id, Status::Failed);
     }
 }
@@ -292,10 +258,7 @@ fn expire(world: &mut World, id: &str) {
 fn forget(world: &mut World) {
     let now = world.now();
     let jobs = &mut world.jobs.jobs;
-    jobs.retain(|_, job| {
-        job.terminated
-            .is_none_or(|end| now.saturating_sub(end) <= MEMORY)
-    });
+    jobs.retain(|_, job| job.terminated.is_none_or(|end| now.saturating_sub(end) <= MEMORY));
     world.jobs.order.retain(|id| jobs.contains_key(id));
     world.jobs.tokens.retain(|_, id| jobs.contains_key(id));
 }

@@ -15,12 +15,8 @@ use crate::world::object::{ReplicationStatus, Version};
 use crate::world::replication::{Mode, object_arn, select};
 
 /// What stands in a manifest as it is; the rest is percent-encoded.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
+const PLAIN: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The rows that were found, their number, and where the list was kept.
 pub(super) fn generate(
@@ -59,10 +55,7 @@ fn source<'a>(
     let name = bucket_of(&generator.bucket).unwrap_or_default();
     let bucket = world.buckets.get(name).ok_or_else(denied)?;
     let may = |action| world.iam.allows(role, action, &generator.bucket);
-    let owned = generator
-        .expected_owner
-        .as_ref()
-        .is_none_or(|owner| *owner == bucket.owner);
+    let owned = generator.expected_owner.as_ref().is_none_or(|owner| *owner == bucket.owner);
     if !world.iam.trusts(role, BATCH_SERVICE)
         || !may("s3:GetReplicationConfiguration")
         || !may("s3:PutInventoryConfiguration")
@@ -80,17 +73,12 @@ fn source<'a>(
 }
 
 fn csv_of(bucket: &Bucket, filter: &Filter) -> Result<Vec<u8>, JobFailure> {
-    let mut writer = WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(Vec::new());
+    let mut writer = WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     for (key, versions) in &bucket.keys {
         if !wants_key(filter, key) {
             continue;
         }
-        for version in versions
-            .iter()
-            .filter(|version| wants(bucket, filter, key, version))
-        {
+        for version in versions.iter().filter(|version| wants(bucket, filter, key, version)) {
             let key = utf8_percent_encode(key, PLAIN).to_string();
             writer
                 .write_record([bucket.name.as_str(), &key, &version.id])
@@ -125,18 +113,10 @@ fn wants(bucket: &Bucket, filter: &Filter, key: &str, version: &Version) -> bool
     };
     any(&filter.statuses, status)
         && any(&filter.storage_classes, &version.storage_class)
-        && filter
-            .created_after
-            .is_none_or(|after| version.modified > after)
-        && filter
-            .created_before
-            .is_none_or(|before| version.modified < before)
-        && filter
-            .larger_than
-            .is_none_or(|bytes| version.size() > bytes)
-        && filter
-            .smaller_than
-            .is_none_or(|bytes| version.size() < bytes)
+        && filter.created_after.is_none_or(|after| version.modified > after)
+        && filter.created_before.is_none_or(|before| version.modified < before)
+        && filter.larger_than.is_none_or(|bytes| version.size() > bytes)
+        && filter.smaller_than.is_none_or(|bytes| version.size() < bytes)
         && (filter.eligible != Some(true) || eligible())
 }
 
@@ -157,21 +137,12 @@ fn keep(
         None => format!("job-{job}"),
     };
     let owned = world.buckets.get(bucket).is_some_and(|bucket| {
-        output
-            .expected_owner
-            .as_ref()
-            .is_none_or(|owner| *owner == bucket.owner)
+        output.expected_owner.as_ref().is_none_or(|owner| *owner == bucket.owner)
     });
-    if !owned
-        || !world
-            .iam
-            .allows(role, "s3:PutObject", &object_arn(bucket, &folder))
-    {
+    if !owned || !world.iam.allows(role, "s3:PutObject", &object_arn(bucket, &folder)) {
         return Err(unwritten());
     }
-    inventory::write(world, source, (bucket, &folder), list)
-        .map(Some)
-        .map_err(|_| unwritten())
+    inventory::write(world, source, (bucket, &folder), list).map(Some).map_err(|_| unwritten())
 }
 
 fn unwritten() -> JobFailure {

@@ -21,21 +21,13 @@ pub(super) fn read(
     document: &[u8],
 ) -> Result<(Rows, u64), JobFailure> {
     let document: Value = serde_json::from_slice(document).map_err(|_| wrong())?;
-    let schema = document
-        .get("fileSchema")
-        .and_then(Value::as_str)
-        .ok_or_else(wrong)?;
+    let schema = document.get("fileSchema").and_then(Value::as_str).ok_or_else(wrong)?;
     let layout = Layout::of(schema.split(',').map(str::trim))?;
     let bucket = document
         .get("destinationBucket")
         .and_then(Value::as_str)
-        .map_or(manifest_bucket, |arn| {
-            arn.strip_prefix("arn:aws:s3:::").unwrap_or(arn)
-        });
-    let files = document
-        .get("files")
-        .and_then(Value::as_array)
-        .ok_or_else(wrong)?;
+        .map_or(manifest_bucket, |arn| arn.strip_prefix("arn:aws:s3:::").unwrap_or(arn));
+    let files = document.get("files").and_then(Value::as_array).ok_or_else(wrong)?;
     let mut chunks = Vec::with_capacity(files.len());
     for file in files {
         let key = file.get("key").and_then(Value::as_str).ok_or_else(wrong)?;
@@ -83,15 +75,9 @@ pub(super) fn write(
         checksum.into(),
         "text/plain",
     )?;
-    Ok(Generated {
-        object: format!("arn:aws:s3:::{bucket}/{key}"),
-        etag,
-    })
+    Ok(Generated { object: format!("arn:aws:s3:::{bucket}/{key}"), etag })
 }
 
 fn wrong() -> JobFailure {
-    JobFailure::new(
-        "InvalidManifestContent",
-        "The inventory manifest cannot be read",
-    )
+    JobFailure::new("InvalidManifestContent", "The inventory manifest cannot be read")
 }

@@ -54,10 +54,7 @@ fn prepare(world: &mut World, id: &str) {
             let Some(job) = world.jobs.jobs.get_mut(id) else {
                 return;
             };
-            job.run = Some(Run {
-                rows,
-                verdicts: Vec::new(),
-            });
+            job.run = Some(Run { rows, verdicts: Vec::new() });
             job.total = total;
             job.generated = generated;
             if job.request.confirmation_required {
@@ -81,10 +78,7 @@ fn fail(world: &mut World, id: &str, failure: JobFailure) {
 /// Starts a job if there is a place for it and nobody comes before it.
 fn activate(world: &mut World, id: &str) {
     let now = world.now();
-    let free = world
-        .config
-        .active_jobs_max
-        .saturating_sub(world.jobs.active());
+    let free = world.config.active_jobs_max.saturating_sub(world.jobs.active());
     let Some(priority) = world.jobs.jobs.get(id).map(|job| job.priority) else {
         return;
     };
@@ -118,11 +112,7 @@ fn work(world: &mut World, id: &str) {
     let read = run.rows.read(limit, |row| {
         let verdict = task::run(world, &role, &row);
         run.verdicts.push(verdict);
-        let count = if verdict == Verdict::Succeeded {
-            &mut succeeded
-        } else {
-            &mut failed
-        };
+        let count = if verdict == Verdict::Succeeded { &mut succeeded } else { &mut failed };
         *count += 1;
         tripped = succeeded + failed >= THRESHOLD_TASKS && failed * 2 > succeeded + failed;
         !tripped
@@ -136,11 +126,7 @@ fn work(world: &mut World, id: &str) {
         fail(world, id, failure);
     } else if tripped {
         let reason = "The job failed because more than 50% of its tasks failed";
-        fail(
-            world,
-            id,
-            JobFailure::new("TaskFailureThresholdExceeded", reason),
-        );
+        fail(world, id, JobFailure::new("TaskFailureThresholdExceeded", reason));
     } else if succeeded + failed >= total {
         enter(world, id, Status::Completing);
     }

@@ -45,11 +45,7 @@ pub(super) fn open<'a>(
     key: &str,
     version_id: Option<&str>,
 ) -> Result<&'a Version, JobFailure> {
-    let action = if version_id.is_some() {
-        "s3:GetObjectVersion"
-    } else {
-        "s3:GetObject"
-    };
+    let action = if version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
     if !world.iam.trusts(role, BATCH_SERVICE)
         || !world.iam.allows(role, action, &object_arn(bucket, key))
     {
@@ -67,10 +63,7 @@ pub(super) fn body_of(version: &Version) -> Result<Bytes, JobFailure> {
     if matches!(version.encryption, Encryption::Customer { .. }) {
         return Err(forbidden());
     }
-    let pieces = version
-        .content
-        .as_ref()
-        .map_or(&[][..], |content| content.body.pieces.as_slice());
+    let pieces = version.content.as_ref().map_or(&[][..], |content| content.body.pieces.as_slice());
     Ok(match pieces {
         [piece] => piece.clone(),
         pieces => pieces
@@ -90,10 +83,7 @@ fn check_etag(version: &Version, etag: &str) -> Result<(), JobFailure> {
     if hash.len() != 32 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(JobFailure::new("InvalidManifest", "ETag format is invalid"));
     }
-    let actual = version
-        .content
-        .as_ref()
-        .map_or("", |content| content.etag.as_str());
+    let actual = version.content.as_ref().map_or("", |content| content.etag.as_str());
     if actual == etag {
         Ok(())
     } else {
@@ -105,8 +95,5 @@ fn check_etag(version: &Version, etag: &str) -> Result<(), JobFailure> {
 }
 
 fn forbidden() -> JobFailure {
-    JobFailure::new(
-        "ManifestReadForbidden",
-        "Reading the manifest is forbidden: AccessDenied",
-    )
+    JobFailure::new("ManifestReadForbidden", "Reading the manifest is forbidden: AccessDenied")
 }

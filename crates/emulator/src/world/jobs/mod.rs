@@ -77,10 +77,7 @@ impl Jobs {
 
     /// Jobs that run tasks at the moment.
     pub fn active(&self) -> usize {
-        self.jobs
-            .values()
-            .filter(|job| job.status == Status::Active)
-            .count()
+        self.jobs.values().filter(|job| job.status == Status::Active).count()
     }
 }
 
@@ -146,10 +143,7 @@ pub struct JobFailure {
 
 impl JobFailure {
     fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-        }
+        Self { code, reason: reason.into() }
     }
 }
 

@@ -33,24 +33,15 @@ pub(super) fn write(world: &mut World, id: &str, mut run: Run) -> Result<(), Job
         None => format!("job-{id}"),
     };
     let owned = world.buckets.get(bucket).is_some_and(|bucket| {
-        report
-            .expected_owner
-            .as_ref()
-            .is_none_or(|owner| *owner == bucket.owner)
+        report.expected_owner.as_ref().is_none_or(|owner| *owner == bucket.owner)
     });
     let manifest = format!("{folder}/manifest.json");
     let allowed = world.iam.trusts(&role, BATCH_SERVICE)
-        && world
-            .iam
-            .allows(&role, "s3:PutObject", &object_arn(bucket, &manifest));
+        && world.iam.allows(&role, "s3:PutObject", &object_arn(bucket, &manifest));
     if !owned || !allowed {
         return Err(unwritten());
     }
-    let files = files(
-        &mut run,
-        report.failed_only(),
-        world.jobs.report_rows_per_file.max(1),
-    )?;
+    let files = files(&mut run, report.failed_only(), world.jobs.report_rows_per_file.max(1))?;
     store(world, bucket, &folder, files).map_err(|_| unwritten())
 }
 
@@ -63,10 +54,7 @@ fn store(
     let mut results: Vec<Value> = Vec::with_capacity(files.len());
     for (status, body) in files {
         let name: String = world.rng.uuid().replace('-', "") + &world.rng.uuid();
-        let key = format!(
-            "{folder}/results/{}.csv",
-            name.chars().take(40).collect::<String>()
-        );
+        let key = format!("{folder}/results/{}.csv", name.chars().take(40).collect::<String>());
         results.push(json!({
             "TaskExecutionStatus": status,
             "Bucket": bucket,
@@ -86,13 +74,7 @@ fn store(
     );
     let checksum = hex::encode(Md5::digest(&document));
     let key = format!("{folder}/manifest.json");
-    ops::put::store(
-        world,
-        bucket,
-        &format!("{key}.md5"),
-        checksum.into(),
-        "text/plain",
-    )?;
+    ops::put::store(world, bucket, &format!("{key}.md5"), checksum.into(), "text/plain")?;
     // Last, so that whoever finds it finds everything that it names.
     ops::put::store(world, bucket, &key, document, "application/json")?;
     Ok(())
@@ -135,14 +117,9 @@ struct ResultFile {
 
 impl ResultFile {
     fn new(status: &'static str) -> Self {
-        let writer = WriterBuilder::new()
-            .terminator(Terminator::Any(b'\n'))
-            .from_writer(Vec::new());
-        Self {
-            status,
-            rows: 0,
-            writer,
-        }
+        let writer =
+            WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new());
+        Self { status, rows: 0, writer }
     }
 
     /// A vector takes every byte, so that there is no error to pass on.
@@ -150,33 +127,16 @@ impl ResultFile {
         let (http, code, message) = match verdict {
             Verdict::Succeeded => ("200", "", "success"),
             Verdict::Failed(reason) => ("500", reason.code(), reason.sentence()),
-            Verdict::NoVersion => (
-                "400",
-                "InvalidRequest",
-                "Task failed due to missing VersionId",
-            ),
+            Verdict::NoVersion => ("400", "InvalidRequest", "Task failed due to missing VersionId"),
         };
         let version = row.version.unwrap_or_default();
-        let fields = [
-            row.bucket,
-            row.key_text,
-            version,
-            self.status,
-            http,
-            code,
-            message,
-        ];
+        let fields = [row.bucket, row.key_text, version, self.status, http, code, message];
         self.rows += usize::from(self.writer.write_record(fields).is_ok());
     }
 
     fn take(&mut self) -> Option<(&'static str, Bytes)> {
         let full = std::mem::replace(self, Self::new(self.status));
-        (full.rows > 0).then(|| {
-            (
-                full.status,
-                full.writer.into_inner().unwrap_or_default().into(),
-            )
-        })
+        (full.rows > 0).then(|| (full.status, full.writer.into_inner().unwrap_or_default().into()))
     }
 }
 

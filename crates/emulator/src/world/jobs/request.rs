@@ -45,10 +45,7 @@ pub struct Report {
 impl Report {
     /// The report bucket's name, where a report is wanted.
     pub fn bucket_name(&self) -> Option<&str> {
-        self.bucket
-            .as_deref()
-            .filter(|_| self.enabled)
-            .and_then(bucket_of)
+        self.bucket.as_deref().filter(|_| self.enabled).and_then(bucket_of)
     }
 
     /// Whether succeeded tasks are left out.
@@ -136,8 +133,7 @@ pub struct Filter {
 
 /// The name in the ARN of a bucket.
 pub(crate) fn bucket_of(arn: &str) -> Option<&str> {
-    arn.strip_prefix("arn:aws:s3:::")
-        .filter(|name| !name.is_empty() && !name.contains('/'))
+    arn.strip_prefix("arn:aws:s3:::").filter(|name| !name.is_empty() && !name.contains('/'))
 }
 
 /// The bucket and the key in the ARN of an object.
@@ -153,21 +149,14 @@ pub(crate) fn object_of(arn: &str) -> Option<(&str, &str)> {
 /// 400 `BadRequestException` with the first member that is wrong.
 pub(super) fn check(request: &Request) -> Answer<()> {
     let within = |text: &Option<String>, max: usize| {
-        text.as_ref()
-            .is_none_or(|text| (1..=max).contains(&text.chars().count()))
+        text.as_ref().is_none_or(|text| (1..=max).contains(&text.chars().count()))
     };
     ensure(
         (1..=64).contains(&request.token.len()),
         "ClientRequestToken must have 1 to 64 characters",
     )?;
-    ensure(
-        within(&request.description, 256),
-        "Description must have 1 to 256 characters",
-    )?;
-    ensure(
-        request.priority >= 0,
-        "Priority must be a number from 0 to 2147483647",
-    )?;
+    ensure(within(&request.description, 256), "Description must have 1 to 256 characters")?;
+    ensure(request.priority >= 0, "Priority must be a number from 0 to 2147483647")?;
     ensure(is_role(&request.role), "RoleArn must be the ARN of a role")?;
     ensure(request.tags.len() <= 50, "A job has at most 50 tags")?;
     check_report(&request.report, within(&request.report.prefix, 512))?;
@@ -181,10 +170,7 @@ fn check_report(report: &Report, prefix_fits: bool) -> Answer<()> {
     if !report.enabled {
         return Ok(());
     }
-    ensure(
-        report.bucket_name().is_some(),
-        "Report.Bucket must be the ARN of a bucket",
-    )?;
+    ensure(report.bucket_name().is_some(), "Report.Bucket must be the ARN of a bucket")?;
     ensure(
         report.format.as_deref() == Some("Report_CSV_20180820"),
         "Report.Format must be Report_CSV_20180820",
@@ -218,23 +204,14 @@ fn check_manifest(manifest: &Manifest) -> Answer<()> {
         object_of(&manifest.object).is_some(),
         "Manifest.Location.ObjectArn must be the ARN of an object",
     )?;
-    ensure(
-        !manifest.etag.is_empty(),
-        "Manifest.Location.ETag must be given",
-    )
+    ensure(!manifest.etag.is_empty(), "Manifest.Location.ETag must be given")
 }
 
 fn check_generator(generator: &Generator) -> Answer<()> {
-    ensure(
-        bucket_of(&generator.bucket).is_some(),
-        "SourceBucket must be the ARN of a bucket",
-    )?;
+    ensure(bucket_of(&generator.bucket).is_some(), "SourceBucket must be the ARN of a bucket")?;
     let filter = &generator.filter;
     for list in [&filter.prefixes, &filter.suffixes, &filter.substrings] {
-        ensure(
-            list.len() <= 1,
-            "A list of KeyNameConstraint has one member",
-        )?;
+        ensure(list.len() <= 1, "A list of KeyNameConstraint has one member")?;
     }
     let known =
         |status: &String| ["NONE", "FAILED", "COMPLETED", "REPLICA"].contains(&status.as_str());
@@ -273,9 +250,5 @@ fn is_role(arn: &str) -> bool {
 }
 
 fn ensure(fits: bool, message: &str) -> Answer<()> {
-    if fits {
-        Ok(())
-    } else {
-        Err(Refusal::new(400, "BadRequestException", message))
-    }
+    if fits { Ok(()) } else { Err(Refusal::new(400, "BadRequestException", message)) }
 }

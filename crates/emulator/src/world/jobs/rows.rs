@@ -21,25 +21,15 @@ impl Layout {
     pub(super) fn of<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Self, JobFailure> {
         let fields: Vec<&str> = fields.collect();
         let place = |name: &str| fields.iter().position(|field| *field == name);
-        let missing: Vec<&str> = ["Bucket", "Key"]
-            .into_iter()
-            .filter(|name| place(name).is_none())
-            .collect();
+        let missing: Vec<&str> =
+            ["Bucket", "Key"].into_iter().filter(|name| place(name).is_none()).collect();
         let (Some(bucket), Some(key)) = (place("Bucket"), place("Key")) else {
             return Err(JobFailure::new(
                 "InvalidManifestContent",
-                format!(
-                    "Required fields are missing in the schema: {}",
-                    missing.join(", ")
-                ),
+                format!("Required fields are missing in the schema: {}", missing.join(", ")),
             ));
         };
-        Ok(Self {
-            columns: fields.len(),
-            bucket,
-            key,
-            version: place("VersionId"),
-        })
+        Ok(Self { columns: fields.len(), bucket, key, version: place("VersionId") })
     }
 }
 
@@ -71,10 +61,7 @@ pub(super) struct Row<'a> {
 impl Row<'_> {
     /// The key itself; `None` if what is encoded is not UTF-8.
     pub(super) fn key(&self) -> Option<String> {
-        percent_decode_str(self.key_text)
-            .decode_utf8()
-            .ok()
-            .map(Into::into)
+        percent_decode_str(self.key_text).decode_utf8().ok().map(Into::into)
     }
 }
 
@@ -82,11 +69,7 @@ impl Rows {
     /// Reads every row once, so that a manifest is refused as a whole before the first task runs.
     /// Returns the rows with their number.
     pub(super) fn checked(chunks: Vec<Bytes>, layout: Layout) -> Result<(Self, u64), JobFailure> {
-        let mut rows = Self {
-            chunks,
-            layout,
-            place: Place::default(),
-        };
+        let mut rows = Self { chunks, layout, place: Place::default() };
         for chunk in &rows.chunks {
             check_lines(chunk)?;
         }
@@ -115,10 +98,8 @@ impl Rows {
         while let Some(chunk) = self.chunks.get(self.place.chunk) {
             let start = self.place.byte;
             let rest = chunk.get(start..).unwrap_or_default();
-            let mut reader = ReaderBuilder::new()
-                .has_headers(false)
-                .flexible(true)
-                .from_reader(rest);
+            let mut reader =
+                ReaderBuilder::new().has_headers(false).flexible(true).from_reader(rest);
             while limit > 0 {
                 if !reader.read_record(&mut record).map_err(|_| unreadable())? {
                     break;
@@ -134,10 +115,7 @@ impl Rows {
             if limit == 0 {
                 return Ok(());
             }
-            self.place = Place {
-                chunk: self.place.chunk + 1,
-                byte: 0,
-            };
+            self.place = Place { chunk: self.place.chunk + 1, byte: 0 };
         }
         Ok(())
     }
@@ -163,41 +141,24 @@ impl Layout {
 /// An empty line is a row without fields; the CSV reader would pass over it.
 fn check_lines(chunk: &Bytes) -> Result<(), JobFailure> {
     let blank = |lines: &[u8]| matches!(lines, [b'\n', b'\n'] | [b'\n', b'\r']);
-    let starts_blank = chunk
-        .first()
-        .is_some_and(|byte| matches!(byte, b'\n' | b'\r'));
+    let starts_blank = chunk.first().is_some_and(|byte| matches!(byte, b'\n' | b'\r'));
     if starts_blank || (!chunk.contains(&b'"') && chunk.windows(2).any(blank)) {
-        return Err(JobFailure::new(
-            "InvalidManifestContent",
-            "Unexpected number of task fields",
-        ));
+        return Err(JobFailure::new("InvalidManifestContent", "Unexpected number of task fields"));
     }
     Ok(())
 }
 
 fn check_row(row: &Row<'_>) -> Result<(), JobFailure> {
-    if row
-        .key()
-        .is_none_or(|key| key.is_empty() || key.len() > 1_024)
-    {
-        return Err(JobFailure::new(
-            "InvalidManifestContent",
-            "Invalid object key format",
-        ));
+    if row.key().is_none_or(|key| key.is_empty() || key.len() > 1_024) {
+        return Err(JobFailure::new("InvalidManifestContent", "Invalid object key format"));
     }
     let fits = |id: &str| id.len() <= 1_024 && id.bytes().all(|byte| byte.is_ascii_graphic());
     if !row.version.is_none_or(fits) {
-        return Err(JobFailure::new(
-            "InvalidManifestContent",
-            "Invalid version ID format",
-        ));
+        return Err(JobFailure::new("InvalidManifestContent", "Invalid version ID format"));
     }
     Ok(())
 }
 
 fn unreadable() -> JobFailure {
-    JobFailure::new(
-        "InvalidManifestContent",
-        "The manifest is not UTF-8 text in CSV",
-    )
+    JobFailure::new("InvalidManifestContent", "The manifest is not UTF-8 text in CSV")
 }

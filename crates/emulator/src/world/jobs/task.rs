@@ -42,11 +42,7 @@ fn attempt(
     key: &str,
     version_id: &str,
 ) -> Result<(), Reason> {
-    let Admitted {
-        version,
-        role,
-        rules,
-    } = admit(world, role, bucket, key, version_id)?;
+    let Admitted { version, role, rules } = admit(world, role, bucket, key, version_id)?;
     if world.jobs.not_pending_is_reported && is_settled(world, key, &version, &rules) {
         return Err(Reason::SrcReplicationNotPending);
     }
@@ -66,9 +62,7 @@ fn attempt(
     };
     set_status(world, bucket, key, version_id, status);
     tell_failures_of_job(world, place, &version, &failures);
-    failures
-        .first()
-        .map_or(Ok(()), |failure| Err(failure.reason))
+    failures.first().map_or(Ok(()), |failure| Err(failure.reason))
 }
 
 /// A version that is to be replicated: the role that does it, and the rules to follow.
@@ -89,20 +83,14 @@ fn admit(
     if !world.iam.trusts(role, BATCH_SERVICE) {
         return Err(Reason::AssumeRoleNotPermitted);
     }
-    if !world
-        .iam
-        .allows(role, "s3:InitiateReplication", &object_arn(bucket, key))
-    {
+    if !world.iam.allows(role, "s3:InitiateReplication", &object_arn(bucket, key)) {
         return Err(Reason::InitiateReplicationNotPermitted);
     }
     let source = world.buckets.get(bucket).ok_or(Reason::SrcBucketNotFound)?;
     if source.region != world.config.region {
         return Err(Reason::SrcBucketInvalidRegion);
     }
-    let config = source
-        .replication
-        .as_ref()
-        .ok_or(Reason::SrcBucketReplicationConfigMissing)?;
+    let config = source.replication.as_ref().ok_or(Reason::SrcBucketReplicationConfigMissing)?;
     if version_id.is_empty() {
         return Err(Reason::SrcObjectNotFound);
     }
@@ -114,11 +102,7 @@ fn admit(
     if rules.is_empty() {
         return Err(Reason::SrcObjectNotEligible);
     }
-    Ok(Admitted {
-        version: version.clone(),
-        role: Arc::clone(&config.role),
-        rules,
-    })
+    Ok(Admitted { version: version.clone(), role: Arc::clone(&config.role), rules })
 }
 
 /// Whether the version is COMPLETED and every destination has it.

@@ -124,26 +124,14 @@ pub fn set(
     skip_validation: bool,
 ) -> Answer<()> {
     if !world.buckets.contains_key(bucket) {
-        return Err(Refusal::new(
-            404,
-            "NoSuchBucket",
-            "The specified bucket does not exist",
-        ));
+        return Err(Refusal::new(404, "NoSuchBucket", "The specified bucket does not exist"));
     }
-    for entry in config
-        .entries
-        .iter_mut()
-        .filter(|entry| entry.id.is_empty())
-    {
+    for entry in config.entries.iter_mut().filter(|entry| entry.id.is_empty()) {
         entry.id = world.rng.uuid();
     }
     check(&config)?;
     if !skip_validation {
-        for entry in config
-            .entries
-            .iter()
-            .filter(|entry| entry.target == Target::Queue)
-        {
+        for entry in config.entries.iter().filter(|entry| entry.target == Target::Queue) {
             test(world, bucket, &entry.arn)?;
         }
     }
@@ -169,20 +157,12 @@ fn check(config: &NotificationConfig) -> Answer<()> {
             return refuse("The event is not supported for notifications");
         }
         let filter = entry.filter.iter().flatten();
-        let known = |name: &str| {
-            ["prefix", "suffix"]
-                .iter()
-                .any(|it| name.eq_ignore_ascii_case(it))
-        };
+        let known =
+            |name: &str| ["prefix", "suffix"].iter().any(|it| name.eq_ignore_ascii_case(it));
         if !filter.into_iter().all(|(name, _)| known(name)) {
             return refuse("filter rule name must be either prefix or suffix");
         }
-        if config
-            .entries
-            .iter()
-            .skip(at + 1)
-            .any(|other| entry.overlaps(other))
-        {
+        if config.entries.iter().skip(at + 1).any(|other| entry.overlaps(other)) {
             return refuse(
                 "Configurations overlap. Configurations on the same bucket cannot share a common event type",
             );

@@ -102,10 +102,7 @@ fn dispatch(
             object: object.clone(),
             replication: replication.clone(),
         });
-        let delivery = Delivery {
-            queue: Arc::clone(queue),
-            record,
-        };
+        let delivery = Delivery { queue: Arc::clone(queue), record };
         let mut delay = world.config.notification_delay;
         if chance(world, world.faults.reorder_per_mille) {
             delay += 1 + world.rng.below(STRAGGLE_MAX);

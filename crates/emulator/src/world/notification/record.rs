@@ -78,10 +78,7 @@ impl ObjectFacts {
     pub(super) fn of(world: &World, bucket: &str, key: &str, version: &Version) -> Self {
         Self {
             bucket: bucket.to_owned(),
-            owner: world
-                .buckets
-                .get(bucket)
-                .map_or_else(String::new, |it| it.owner.clone()),
+            owner: world.buckets.get(bucket).map_or_else(String::new, |it| it.owner.clone()),
             key: key.to_owned(),
             version_id: Arc::clone(&version.id),
             content: version.content.clone(),
@@ -97,10 +94,7 @@ impl ObjectFacts {
             object.insert("eTag".into(), content.etag.clone().into());
         }
         object.insert("versionId".into(), (*self.version_id).into());
-        object.insert(
-            "sequencer".into(),
-            format!("00{:016X}", self.sequence).into(),
-        );
+        object.insert("sequencer".into(), format!("00{:016X}", self.sequence).into());
         Value::Object(object)
     }
 }
@@ -139,18 +133,8 @@ impl Record {
     fn json(&self) -> Value {
         // Replication events name the service where ordinary ones name a caller.
         let (version, principal, address, request) = match &self.replication {
-            Some(_) => (
-                "2.2",
-                "s3.amazonaws.com",
-                "s3.amazonaws.com",
-                self.request_id.clone(),
-            ),
-            None => (
-                "2.1",
-                "AWS:AIDARESILVERLOCAL",
-                "127.0.0.1",
-                self.short_request_id(),
-            ),
+            Some(_) => ("2.2", "s3.amazonaws.com", "s3.amazonaws.com", self.request_id.clone()),
+            None => ("2.1", "AWS:AIDARESILVERLOCAL", "127.0.0.1", self.short_request_id()),
         };
         let object = &self.object;
         let mut record = json!({
@@ -181,11 +165,6 @@ impl Record {
 
     /// The request id of an ordinary record: 16 hexadecimal digits.
     fn short_request_id(&self) -> String {
-        self.request_id
-            .replace('-', "")
-            .to_uppercase()
-            .chars()
-            .take(16)
-            .collect()
+        self.request_id.replace('-', "").to_uppercase().chars().take(16).collect()
     }
 }

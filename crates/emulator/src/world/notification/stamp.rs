@@ -7,13 +7,8 @@ use time::macros::format_description;
 use crate::world::Millis;
 
 /// What form encoding leaves alone, and `/`, which S3 leaves alone as well.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'*')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'/')
-    .remove(b' ');
+const FORM: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b'/').remove(b' ');
 
 /// `2026-01-01T00:00:00.000Z`.
 pub(crate) fn iso(at: Millis) -> String {
@@ -24,10 +19,7 @@ pub(crate) fn iso(at: Millis) -> String {
 
 /// `2026-01-01T00:00:00Z`.
 pub(crate) fn iso_seconds(at: Millis) -> String {
-    written(
-        at,
-        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"),
-    )
+    written(at, format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"))
 }
 
 fn written(at: Millis, format: &[time::format_description::BorrowedFormatItem<'_>]) -> String {

@@ -8,22 +8,14 @@ use crate::world::replication::lab::Lab;
 use crate::world::{ops, queue};
 
 fn config(entries: Vec<Entry>) -> NotificationConfig {
-    NotificationConfig {
-        entries,
-        event_bridge: true,
-    }
+    NotificationConfig { entries, event_bridge: true }
 }
 
 fn filtered(id: &str, event: &str, prefix: &str, suffix: &str) -> Entry {
     let arn = "arn:aws:sqs:us-east-1:111122223333:failures";
-    let rules = vec![
-        ("Prefix".to_owned(), prefix.to_owned()),
-        ("suffix".to_owned(), suffix.to_owned()),
-    ];
-    Entry {
-        filter: Some(rules),
-        ..Entry::queue(id, arn, &[event])
-    }
+    let rules =
+        vec![("Prefix".to_owned(), prefix.to_owned()), ("suffix".to_owned(), suffix.to_owned())];
+    Entry { filter: Some(rules), ..Entry::queue(id, arn, &[event]) }
 }
 
 #[test]
@@ -35,11 +27,7 @@ fn a_failure_is_told_in_the_published_shape() {
     let records = lab.records();
     let record = &records[0];
     let check = |pointer: &str, expected: &str| {
-        assert_eq!(
-            record.pointer(pointer).and_then(Value::as_str),
-            Some(expected),
-            "{pointer}"
-        );
+        assert_eq!(record.pointer(pointer).and_then(Value::as_str), Some(expected), "{pointer}");
     };
     check("/eventVersion", "2.2");
     check("/eventSource", "aws:s3");
@@ -55,27 +43,12 @@ fn a_failure_is_told_in_the_published_shape() {
     check("/s3/object/key", "a+dir/%C3%BC%2B1.txt");
     check("/s3/object/versionId", &id);
     check("/replicationEventData/replicationRuleId", "r1");
-    check(
-        "/replicationEventData/destinationBucket",
-        "arn:aws:s3:::dst",
-    );
+    check("/replicationEventData/destinationBucket", "arn:aws:s3:::dst");
     check("/replicationEventData/s3Operation", "OBJECT_PUT");
-    check(
-        "/replicationEventData/requestTime",
-        "2026-01-01T00:00:00.000Z",
-    );
-    check(
-        "/replicationEventData/failureReason",
-        "DstPutObjectNotPermitted",
-    );
-    let request = record["responseElements"]["x-amz-request-id"]
-        .as_str()
-        .unwrap();
-    assert_eq!(
-        (request.len(), request.matches('-').count()),
-        (36, 4),
-        "a UUID"
-    );
+    check("/replicationEventData/requestTime", "2026-01-01T00:00:00.000Z");
+    check("/replicationEventData/failureReason", "DstPutObjectNotPermitted");
+    let request = record["responseElements"]["x-amz-request-id"].as_str().unwrap();
+    assert_eq!((request.len(), request.matches('-').count()), (36, 4), "a UUID");
     assert_eq!(record["s3"]["object"]["size"], 22);
 }
 
@@ -95,10 +68,8 @@ fn faults_double_and_delay_messages() {
     lab.settle();
     lab.world.faults.reorder_per_mille = 0;
     let records = lab.records();
-    let keys: Vec<_> = records
-        .iter()
-        .map(|it| it["s3"]["object"]["key"].as_str().unwrap())
-        .collect();
+    let keys: Vec<_> =
+        records.iter().map(|it| it["s3"]["object"]["key"].as_str().unwrap()).collect();
     assert_eq!(keys.len(), 50);
     assert!(!keys.is_sorted(), "some came out of order");
 }
@@ -109,69 +80,19 @@ fn a_document_is_refused_for_what_is_wrong_in_it() {
         let mut lab = Lab::new();
         let before = lab.world.buckets["src"].notification.clone();
         let answer = set(&mut lab.world, "src", config(entries), false);
-        assert_eq!(
-            answer.err().map_or(String::new(), |refusal| refusal.code),
-            code
-        );
-        assert_eq!(
-            lab.world.buckets["src"].notification == before,
-            !code.is_empty()
-        );
+        assert_eq!(answer.err().map_or(String::new(), |refusal| refusal.code), code);
+        assert_eq!(lab.world.buckets["src"].notification == before, !code.is_empty());
     };
     let failed = "s3:Replication:OperationFailedReplication";
-    check(
-        "",
-        vec![
-            filtered("a", failed, "a/", ""),
-            filtered("b", failed, "b/", ""),
-        ],
-    );
-    check(
-        "",
-        vec![
-            filtered("a", failed, "a/", ".x"),
-            filtered("b", failed, "a/", ".y"),
-        ],
-    );
-    check(
-        "",
-        vec![
-            filtered("a", failed, "", ""),
-            filtered("b", "s3:ObjectCreated:*", "", ""),
-        ],
-    );
+    check("", vec![filtered("a", failed, "a/", ""), filtered("b", failed, "b/", "")]);
+    check("", vec![filtered("a", failed, "a/", ".x"), filtered("b", failed, "a/", ".y")]);
+    check("", vec![filtered("a", failed, "", ""), filtered("b", "s3:ObjectCreated:*", "", "")]);
     let bad = "InvalidArgument";
-    check(
-        bad,
-        vec![
-            filtered("a", failed, "a/", ""),
-            filtered("b", "s3:Replication:*", "a/b", ""),
-        ],
-    );
-    check(
-        bad,
-        vec![
-            filtered("a", failed, "a/", ""),
-            filtered("a", failed, "b/", ""),
-        ],
-    );
+    check(bad, vec![filtered("a", failed, "a/", ""), filtered("b", "s3:Replication:*", "a/b", "")]);
+    check(bad, vec![filtered("a", failed, "a/", ""), filtered("a", failed, "b/", "")]);
     check(bad, vec![filtered("a", "s3:Replicated:*", "", "")]);
-    check(
-        bad,
-        vec![Entry::queue(
-            "a",
-            "arn:aws:sqs:us-east-1:111122223333:q.fifo",
-            &[failed],
-        )],
-    );
-    check(
-        bad,
-        vec![Entry::queue(
-            "a",
-            "arn:aws:sqs:us-east-1:111122223333:none",
-            &[failed],
-        )],
-    );
+    check(bad, vec![Entry::queue("a", "arn:aws:sqs:us-east-1:111122223333:q.fifo", &[failed])]);
+    check(bad, vec![Entry::queue("a", "arn:aws:sqs:us-east-1:111122223333:none", &[failed])]);
     let topic = Entry {
         target: Target::Topic,
         arn: "arn:aws:sns:x:1:t".into(),
@@ -187,11 +108,7 @@ fn a_new_document_sends_a_test_event_unless_told_not_to() {
     let arn = "arn:aws:sqs:us-east-1:111122223333:failures";
     let entries = || config(vec![Entry::queue("", arn, &["s3:ObjectCreated:*"])]);
     set(&mut lab.world, "src", entries(), true).unwrap();
-    assert!(
-        queue::receive(&mut lab.world, arn, 1, None)
-            .unwrap()
-            .is_empty()
-    );
+    assert!(queue::receive(&mut lab.world, arn, 1, None).unwrap().is_empty());
     set(&mut lab.world, "src", entries(), false).unwrap();
     let messages = queue::receive(&mut lab.world, arn, 10, None).unwrap();
     let body: Value = serde_json::from_str(&messages[0].0.body).unwrap();
@@ -200,12 +117,7 @@ fn a_new_document_sends_a_test_event_unless_told_not_to() {
         (Some("s3:TestEvent"), Some("src"))
     );
     assert!(body.get("Records").is_none());
-    assert!(
-        !lab.world.buckets["src"].notification.entries[0]
-            .id
-            .is_empty(),
-        "an id was made"
-    );
+    assert!(!lab.world.buckets["src"].notification.entries[0].id.is_empty(), "an id was made");
 }
 
 #[test]
@@ -225,10 +137,7 @@ fn ordinary_events_reach_the_queue_too() {
     assert!(records[0].get("replicationEventData").is_none());
     ops::delete::key(&mut lab.world, "dst", "k", &Default::default()).unwrap();
     lab.settle();
-    assert_eq!(
-        lab.records()[0]["eventName"],
-        "ObjectRemoved:DeleteMarkerCreated"
-    );
+    assert_eq!(lab.records()[0]["eventName"], "ObjectRemoved:DeleteMarkerCreated");
 }
 
 #[test]

@@ -25,10 +25,7 @@ pub fn create(world: &mut World, name: &str, owner: &str, region: &str) -> Answe
                 "Your previous request to create the named bucket succeeded and you already own it.",
             )
         } else {
-            (
-                "BucketAlreadyExists",
-                "The requested bucket name is not available.",
-            )
+            ("BucketAlreadyExists", "The requested bucket name is not available.")
         };
         return Err(Refusal::new(409, code, message));
     }
@@ -74,10 +71,7 @@ pub fn put_versioning(world: &mut World, name: &str, versioning: Versioning) -> 
     let bucket = bucket_mut(world, name)?;
     let (status, refusal) = match versioning {
         Versioning::Enabled => ("Enabled", None),
-        Versioning::Suspended => (
-            "Suspended",
-            bucket.replication.as_ref().map(|_| suspended()),
-        ),
+        Versioning::Suspended => ("Suspended", bucket.replication.as_ref().map(|_| suspended())),
         Versioning::Unversioned => (
             "",
             Some(Refusal::new(
@@ -127,11 +121,7 @@ pub fn put_policy(world: &mut World, name: &str, policy: Option<String>) -> Answ
             ));
         }
     };
-    let call = if policy.is_some() {
-        "PutBucketPolicy"
-    } else {
-        "DeleteBucketPolicy"
-    };
+    let call = if policy.is_some() { "PutBucketPolicy" } else { "DeleteBucketPolicy" };
     bucket.policy = policy;
     trail::record(world, call, name, "policy", body);
     Ok(())
@@ -142,11 +132,7 @@ pub fn put_policy(world: &mut World, name: &str, policy: Option<String>) -> Answ
 /// # Errors
 /// 404 `NoSuchBucket`.
 pub fn put_tags(world: &mut World, name: &str, tags: Tags) -> Answer<()> {
-    let call = if tags.is_empty() {
-        "DeleteBucketTagging"
-    } else {
-        "PutBucketTagging"
-    };
+    let call = if tags.is_empty() { "DeleteBucketTagging" } else { "PutBucketTagging" };
     bucket_mut(world, name)?.tags = tags;
     trail::record(world, call, name, "tagging", None);
     Ok(())
@@ -219,10 +205,6 @@ fn told(config: &ReplicationConfig) -> Value {
             })
         })
         .collect();
-    let rules = if rules.len() == 1 {
-        rules.remove(0)
-    } else {
-        Value::Array(rules)
-    };
+    let rules = if rules.len() == 1 { rules.remove(0) } else { Value::Array(rules) };
     json!({ "xmlns": XMLNS, "Role": &*config.role, "Rule": rules })
 }

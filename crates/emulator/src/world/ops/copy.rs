@@ -64,27 +64,15 @@ pub fn object(
     key: &str,
     changes: Changes,
 ) -> Answer<Copied> {
-    let version = get::version(
-        world,
-        &source.bucket,
-        &source.key,
-        source.version_id.as_deref(),
-    )?;
+    let version = get::version(world, &source.bucket, &source.key, source.version_id.as_deref())?;
     get::readable(version, source.key_md5.as_deref())?;
     let content = version.content.clone().ok_or_else(|| {
         invalid("The source of a copy request may not specifically refer to a delete marker by version id.")
     })?;
-    source
-        .condition
-        .check(&content.etag, version.modified)
-        .map_err(|refusal| {
-            // A copy knows no 304.
-            Refusal {
-                status: 412,
-                code: "PreconditionFailed".into(),
-                ..refusal
-            }
-        })?;
+    source.condition.check(&content.etag, version.modified).map_err(|refusal| {
+        // A copy knows no 304.
+        Refusal { status: 412, code: "PreconditionFailed".into(), ..refusal }
+    })?;
     if content.body.len() > COPY_BYTES_MAX {
         return Err(invalid(
             "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
@@ -106,20 +94,9 @@ pub fn object(
         storage_class: put::storage_class(changes.storage_class.as_deref()),
         encryption: changes.encryption,
     };
-    let written = put::object(
-        world,
-        bucket,
-        key,
-        draft,
-        &changes.condition,
-        "ObjectCreated:Copy",
-    )?;
+    let written = put::object(world, bucket, key, draft, &changes.condition, "ObjectCreated:Copy")?;
     let versioned = super::bucket(world, &source.bucket)?.versioning != Default::default();
-    Ok(Copied {
-        written,
-        modified: world.now(),
-        source_version: versioned.then_some(source_id),
-    })
+    Ok(Copied { written, modified: world.now(), source_version: versioned.then_some(source_id) })
 }
 
 /// The content of the copy. The ETag is that of the bytes, so one made of parts gets a plain one.

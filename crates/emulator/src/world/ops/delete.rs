@@ -46,17 +46,8 @@ pub fn key(
     };
     let id = put::insert(world, bucket_name, key, marker)?;
     replication::on_write(world, bucket_name, key, &id, Trigger::DeleteMarker);
-    notification::on_object(
-        world,
-        bucket_name,
-        key,
-        &id,
-        "ObjectRemoved:DeleteMarkerCreated",
-    );
-    Ok(Deleted {
-        version_id: Some(id),
-        delete_marker: true,
-    })
+    notification::on_object(world, bucket_name, key, &id, "ObjectRemoved:DeleteMarkerCreated");
+    Ok(Deleted { version_id: Some(id), delete_marker: true })
 }
 
 /// Removes one version for good. A version that is not there is no error. The bucket remembers the
@@ -77,15 +68,10 @@ pub fn version(
     let removed = remove(world, bucket_name, key, version_id, "ObjectRemoved:Delete")?;
     let bucket = bucket_mut(world, bucket_name)?;
     if removed.is_some() && bucket.versioning != Versioning::Unversioned {
-        bucket
-            .hard_deleted
-            .insert((key.to_owned(), version_id.to_owned()));
+        bucket.hard_deleted.insert((key.to_owned(), version_id.to_owned()));
     }
     let delete_marker = removed.is_some_and(|version| version.is_delete_marker());
-    Ok(Deleted {
-        version_id: Some(version_id.into()),
-        delete_marker,
-    })
+    Ok(Deleted { version_id: Some(version_id.into()), delete_marker })
 }
 
 fn remove(
@@ -101,9 +87,7 @@ fn remove(
     let Some(versions) = bucket.keys.get_mut(key) else {
         return Ok(None);
     };
-    let at = versions
-        .iter()
-        .position(|version| &*version.id == version_id);
+    let at = versions.iter().position(|version| &*version.id == version_id);
     let removed = at.map(|at| versions.remove(at));
     if versions.is_empty() {
         bucket.keys.remove(key);

@@ -46,13 +46,9 @@ pub fn usable(world: &World, encryption: &Encryption) -> Answer<()> {
     match world.kms.state(key) {
         Some(KeyState::Enabled) => Ok(()),
         Some(KeyState::Disabled) => refuse("KMS.DisabledException", format!("{key} is disabled.")),
-        Some(KeyState::PendingDeletion) => refuse(
-            "KMS.KMSInvalidStateException",
-            format!("{key} is pending deletion."),
-        ),
-        None => refuse(
-            "KMS.NotFoundException",
-            format!("Key '{key}' does not exist"),
-        ),
+        Some(KeyState::PendingDeletion) => {
+            refuse("KMS.KMSInvalidStateException", format!("{key} is pending deletion."))
+        }
+        None => refuse("KMS.NotFoundException", format!("Key '{key}' does not exist")),
     }
 }

@@ -21,10 +21,7 @@ pub fn current<'a>(world: &'a World, bucket_name: &str, key: &str) -> Answer<&'a
 /// # Errors
 /// 404 `NoSuchBucket`.
 pub fn newest<'a>(world: &'a World, bucket_name: &str, key: &str) -> Answer<Option<&'a Version>> {
-    Ok(bucket(world, bucket_name)?
-        .keys
-        .get(key)
-        .and_then(|versions| versions.first()))
+    Ok(bucket(world, bucket_name)?.keys.get(key).and_then(|versions| versions.first()))
 }
 
 /// The named version of a key, delete markers included, or the current one without a name.
@@ -98,18 +95,11 @@ pub enum Span {
 pub fn slice(body: &Body, span: Span) -> Answer<(Bytes, u64, u64)> {
     let length = body.len();
     let (first, last) = match span {
-        Span::From(first, last) => (
-            first,
-            last.unwrap_or(u64::MAX).min(length.saturating_sub(1)),
-        ),
+        Span::From(first, last) => (first, last.unwrap_or(u64::MAX).min(length.saturating_sub(1))),
         Span::Last(count) => (length.saturating_sub(count), length.saturating_sub(1)),
     };
     if first >= length || first > last || span == Span::Last(0) {
-        return Err(Refusal::new(
-            416,
-            "InvalidRange",
-            "The requested range is not satisfiable",
-        ));
+        return Err(Refusal::new(416, "InvalidRange", "The requested range is not satisfiable"));
     }
     Ok((cut(body, first, last + 1), first, last))
 }

@@ -71,11 +71,7 @@ pub(super) enum Entry<'a, V> {
 /// 404 `NoSuchBucket`.
 pub fn current<'a>(world: &'a World, name: &str, request: &Request) -> Answer<Page<'a>> {
     let bucket = bucket(world, name)?;
-    let mut page = Page {
-        keys: Vec::new(),
-        common_prefixes: Vec::new(),
-        next: None,
-    };
+    let mut page = Page { keys: Vec::new(), common_prefixes: Vec::new(), next: None };
     if request.max == 0 {
         return Ok(page);
     }
@@ -88,8 +84,7 @@ pub fn current<'a>(world: &'a World, name: &str, request: &Request) -> Answer<Pa
         }
         after = match entry {
             Entry::Key(key, versions) => {
-                page.keys
-                    .extend(versions.first().map(|version| (key, version)));
+                page.keys.extend(versions.first().map(|version| (key, version)));
                 After::Key(key.to_owned())
             }
             Entry::Common(prefix) => {
@@ -126,10 +121,7 @@ pub(super) fn next<'a, V>(
 
 /// The common prefix that a key falls under: up to and with the first delimiter after the prefix.
 fn fold<'a>(key: &'a str, request: &Request) -> Option<&'a str> {
-    let delimiter = request
-        .delimiter
-        .as_deref()
-        .filter(|delimiter| !delimiter.is_empty())?;
+    let delimiter = request.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty())?;
     let rest = key.get(request.prefix.len()..)?;
     let at = rest.find(delimiter)?;
     key.get(..request.prefix.len() + at + delimiter.len())
@@ -184,10 +176,7 @@ mod tests {
     #[test]
     fn keys_fold_at_the_delimiter_across_pages() {
         let keys = ["a/1", "a/2", "a0", "b", "c/x/1", "c/y"];
-        assert_eq!(
-            pages(&keys, "", Some("/"), 2),
-            [vec!["a/*", "a0"], vec!["b", "c/*"], vec![]]
-        );
+        assert_eq!(pages(&keys, "", Some("/"), 2), [vec!["a/*", "a0"], vec!["b", "c/*"], vec![]]);
         assert_eq!(pages(&keys, "c/", Some("/"), 9), [["c/x/*", "c/y"]]);
         assert_eq!(pages(&keys, "a", None, 9), [["a/1", "a/2", "a0"]]);
         assert_eq!(pages(&keys, "zz", Some("/"), 9), [Vec::<String>::new()]);

@@ -38,9 +38,5 @@ pub(crate) fn no_such_key() -> Refusal {
 }
 
 pub(crate) fn no_such_version() -> Refusal {
-    Refusal::new(
-        404,
-        "NoSuchVersion",
-        "The specified version does not exist.",
-    )
+    Refusal::new(404, "NoSuchVersion", "The specified version does not exist.")
 }

@@ -58,9 +58,7 @@ pub fn create(world: &mut World, bucket_name: &str, upload: Upload) -> Answer<St
     encryption::usable(world, &chosen)?;
     super::tags::check(&upload.tags)?;
     let id = world.rng.token(64);
-    bucket_mut(world, bucket_name)?
-        .uploads
-        .insert(id.clone(), upload);
+    bucket_mut(world, bucket_name)?.uploads.insert(id.clone(), upload);
     Ok(id)
 }
 
@@ -93,17 +91,10 @@ pub fn put_part(
         let message = "Part number must be an integer between 1 and 10000, inclusive";
         return Err(Refusal::new(400, "InvalidArgument", message));
     }
-    let part = Part {
-        etag: put::md5_hex(&bytes),
-        modified: world.now(),
-        bytes,
-    };
+    let part = Part { etag: put::md5_hex(&bytes), modified: world.now(), bytes };
     let etag = part.etag.clone();
     let upload = bucket_mut(world, bucket_name)?.uploads.get_mut(id);
-    upload
-        .ok_or_else(no_such_upload)?
-        .parts
-        .insert(number, part);
+    upload.ok_or_else(no_such_upload)?.parts.insert(number, part);
     Ok(etag)
 }
 
@@ -148,10 +139,7 @@ fn assemble(upload: &Upload, parts: &[(i32, Option<String>)]) -> Answer<(Vec<Byt
         return refuse("MalformedXML", "You must specify at least one part");
     }
     if !parts.is_sorted_by(|(one, _), (next, _)| one < next) {
-        return refuse(
-            "InvalidPartOrder",
-            "The list of parts was not in ascending order.",
-        );
+        return refuse("InvalidPartOrder", "The list of parts was not in ascending order.");
     }
     let mut digest = Md5::new();
     let mut pieces = Vec::with_capacity(parts.len());
@@ -159,10 +147,7 @@ fn assemble(upload: &Upload, parts: &[(i32, Option<String>)]) -> Answer<(Vec<Byt
         let part = upload.parts.get(number);
         let Some(part) = part.filter(|part| etag.as_ref().is_none_or(|etag| *etag == part.etag))
         else {
-            return refuse(
-                "InvalidPart",
-                "One or more of the specified parts could not be found.",
-            );
+            return refuse("InvalidPart", "One or more of the specified parts could not be found.");
         };
         if at + 1 < parts.len() && part.bytes.len() < PART_BYTES_MIN {
             let message = "Your proposed upload is smaller than the minimum allowed size";
@@ -171,10 +156,7 @@ fn assemble(upload: &Upload, parts: &[(i32, Option<String>)]) -> Answer<(Vec<Byt
         digest.update(hex::decode(&part.etag).unwrap_or_default());
         pieces.push(part.bytes.clone());
     }
-    Ok((
-        pieces,
-        format!("{}-{}", hex::encode(digest.finalize()), parts.len()),
-    ))
+    Ok((pieces, format!("{}-{}", hex::encode(digest.finalize()), parts.len())))
 }
 
 /// Drops an upload and its parts.
@@ -196,22 +178,14 @@ pub fn copied_bytes(
     source: &super::copy::Source,
     span: Option<get::Span>,
 ) -> Answer<Bytes> {
-    let version = get::version(
-        world,
-        &source.bucket,
-        &source.key,
-        source.version_id.as_deref(),
-    )?;
+    let version = get::version(world, &source.bucket, &source.key, source.version_id.as_deref())?;
     get::readable(version, source.key_md5.as_deref())?;
     let content = version.content.as_ref().ok_or_else(super::no_such_key)?;
-    source
-        .condition
-        .check(&content.etag, version.modified)
-        .map_err(|refusal| Refusal {
-            status: 412,
-            code: "PreconditionFailed".into(),
-            ..refusal
-        })?;
+    source.condition.check(&content.etag, version.modified).map_err(|refusal| Refusal {
+        status: 412,
+        code: "PreconditionFailed".into(),
+        ..refusal
+    })?;
     match span {
         Some(span) => Ok(get::slice(&content.body, span)?.0),
         None => Ok(get::whole(&content.body)),

@@ -89,19 +89,8 @@ pub fn store(
         metadata: Fields::default(),
         checksums: Fields::default(),
     };
-    let draft = Draft {
-        encryption: Some(Encryption::S3),
-        ..Draft::new(content)
-    };
-    Ok(object(
-        world,
-        bucket,
-        key,
-        draft,
-        &WriteIf::default(),
-        "ObjectCreated:Put",
-    )?
-    .etag)
+    let draft = Draft { encryption: Some(Encryption::S3), ..Draft::new(content) };
+    Ok(object(world, bucket, key, draft, &WriteIf::default(), "ObjectCreated:Put")?.etag)
 }
 
 /// Writes a version as a client does, if the condition holds. `event` is the S3 event that tells of it.
@@ -135,12 +124,7 @@ pub fn object(
     replication::on_write(world, bucket_name, key, &id, Trigger::Put);
     notification::on_object(world, bucket_name, key, &id, event);
     let versioned = bucket(world, bucket_name)?.versioning != Versioning::Unversioned;
-    Ok(Written {
-        version_id: versioned.then_some(id),
-        etag,
-        encryption: chosen,
-        size,
-    })
+    Ok(Written { version_id: versioned.then_some(id), etag, encryption: chosen, size })
 }
 
 /// Puts a version on top of its key under a new id, or in the place of the `null` version where
@@ -152,11 +136,7 @@ pub(super) fn insert(
     mut version: Version,
 ) -> Answer<Arc<str>> {
     let enabled = bucket(world, bucket_name)?.versioning == Versioning::Enabled;
-    let id: Arc<str> = if enabled {
-        world.rng.token(32).into()
-    } else {
-        Arc::from("null")
-    };
+    let id: Arc<str> = if enabled { world.rng.token(32).into() } else { Arc::from("null") };
     version.id = Arc::clone(&id);
     version.sequence = world.next_sequence();
     let bucket = bucket_mut(world, bucket_name)?;

@@ -18,11 +18,7 @@ const VALUE_LEN_MAX: usize = 256;
 /// 400 `BadRequest` for too many, 400 `InvalidTag` for a key or a value that is too long.
 pub fn check(tags: &Tags) -> Answer<()> {
     if tags.len() > TAGS_MAX {
-        return Err(Refusal::new(
-            400,
-            "BadRequest",
-            "Object tags cannot be greater than 10",
-        ));
+        return Err(Refusal::new(400, "BadRequest", "Object tags cannot be greater than 10"));
     }
     let too_long = |(key, value): (&String, &String)| {
         key.is_empty() || key.chars().count() > KEY_LEN_MAX || value.chars().count() > VALUE_LEN_MAX
@@ -71,11 +67,7 @@ pub fn replace(
 ) -> Answer<std::sync::Arc<str>> {
     check(&tags)?;
     let (id, _) = read(world, bucket, key, version_id)?;
-    let event = if tags.is_empty() {
-        "ObjectTagging:Delete"
-    } else {
-        "ObjectTagging:Put"
-    };
+    let event = if tags.is_empty() { "ObjectTagging:Delete" } else { "ObjectTagging:Put" };
     bucket_mut(world, bucket)?
         .keys
         .get_mut(key)

@@ -24,10 +24,7 @@ pub(super) fn record(
     let (account, region) = (world.config.account.clone(), world.config.region.clone());
     let mut parameters = Map::new();
     parameters.insert("bucketName".into(), bucket.into());
-    parameters.insert(
-        "Host".into(),
-        format!("{bucket}.s3.{region}.amazonaws.com").into(),
-    );
+    parameters.insert("Host".into(), format!("{bucket}.s3.{region}.amazonaws.com").into());
     parameters.insert(marker.into(), "".into());
     if let Some((name, value)) = body {
         parameters.insert(name.into(), value);

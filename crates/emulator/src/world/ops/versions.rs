@@ -41,11 +41,7 @@ pub fn page<'a>(
     version_marker: Option<&str>,
 ) -> Answer<Page<'a>> {
     let bucket = bucket(world, name)?;
-    let mut page = Page {
-        lines: Vec::new(),
-        common_prefixes: Vec::new(),
-        next: None,
-    };
+    let mut page = Page { lines: Vec::new(), common_prefixes: Vec::new(), next: None };
     if request.max == 0 {
         return Ok(page);
     }
@@ -55,10 +51,7 @@ pub fn page<'a>(
             return Err(Refusal::new(400, "InvalidArgument", message));
         };
         if let Some((key, versions)) = bucket.keys.get_key_value(key) {
-            let behind = versions
-                .iter()
-                .position(|it| &*it.id == id)
-                .map_or(0, |at| at + 1);
+            let behind = versions.iter().position(|it| &*it.id == id).map_or(0, |at| at + 1);
             if !page.add(key, versions, behind, request.max) {
                 return Ok(page);
             }
@@ -99,11 +92,7 @@ impl<'a> Page<'a> {
                 self.next = self.marker();
                 return false;
             }
-            self.lines.push(Line {
-                key,
-                version,
-                latest: at == 0,
-            });
+            self.lines.push(Line { key, version, latest: at == 0 });
         }
         true
     }

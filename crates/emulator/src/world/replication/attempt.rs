@@ -47,16 +47,10 @@ fn check_source(world: &World, subject: &Subject<'_>) -> Result<(), Reason> {
         return Err(Reason::AssumeRoleNotPermitted);
     }
     let object = object_arn(subject.source, subject.key);
-    if !world
-        .iam
-        .allows(subject.role, "s3:GetObjectVersionForReplication", &object)
-    {
+    if !world.iam.allows(subject.role, "s3:GetObjectVersionForReplication", &object) {
         return Err(Reason::SrcGetObjectNotPermitted);
     }
-    if !world
-        .iam
-        .allows(subject.role, "s3:GetObjectVersionAcl", &object)
-    {
+    if !world.iam.allows(subject.role, "s3:GetObjectVersionAcl", &object) {
         return Err(Reason::SrcGetAclNotPermitted);
     }
     if let Encryption::Kms { key, .. } = &subject.version.encryption {
@@ -96,11 +90,7 @@ fn check_destination(world: &World, subject: &Subject<'_>, rule: &Rule) -> Resul
     if subject.update && !there {
         return Err(Reason::DstVersionNotFound);
     }
-    let deleted = || {
-        bucket
-            .hard_deleted
-            .contains(&(subject.key.to_owned(), id.to_string()))
-    };
+    let deleted = || bucket.hard_deleted.contains(&(subject.key.to_owned(), id.to_string()));
     if subject.batch && !there && !bucket.hard_deleted.is_empty() && deleted() {
         return Err(Reason::DstObjectHardDeleted);
     }
@@ -134,10 +124,7 @@ fn tag_refusal(world: &World, subject: &Subject<'_>, rule: &Rule) -> Option<Reas
         return None;
     }
     let source = object_arn(subject.source, subject.key);
-    if !world
-        .iam
-        .allows(subject.role, "s3:GetObjectVersionTagging", &source)
-    {
+    if !world.iam.allows(subject.role, "s3:GetObjectVersionTagging", &source) {
         return Some(Reason::SrcGetTaggingNotPermitted);
     }
     let replica = object_arn(rule.destination.name(), subject.key);

@@ -38,9 +38,7 @@ impl Lab {
             ops::bucket::create(&mut world, name, &owner, &region).unwrap();
             world.buckets.get_mut(name).unwrap().versioning = Versioning::Enabled;
         }
-        world
-            .iam
-            .put(Role::replication(REPLICATION_ROLE, "src", &["dst", "dst2"]));
+        world.iam.put(Role::replication(REPLICATION_ROLE, "src", &["dst", "dst2"]));
         world.iam.put(Role::batch(JOB_ROLE, "src", "state"));
         world.kms.create(SOURCE_KEY);
         world.kms.create(REPLICA_KEY);
@@ -58,10 +56,8 @@ impl Lab {
     /// Replaces the rules, unchecked.
     pub(crate) fn rules(&mut self, rules: Vec<Rule>) {
         let rules = rules.into_iter().map(Arc::new).collect();
-        self.world.buckets.get_mut("src").unwrap().replication = Some(ReplicationConfig {
-            role: REPLICATION_ROLE.into(),
-            rules,
-        });
+        self.world.buckets.get_mut("src").unwrap().replication =
+            Some(ReplicationConfig { role: REPLICATION_ROLE.into(), rules });
     }
 
     /// Writes an object into `src` and returns its version id.
@@ -92,11 +88,7 @@ impl Lab {
 
     /// Denies the replication role an action.
     pub(crate) fn deny(&mut self, action: &str) {
-        assert!(
-            self.world
-                .iam
-                .deny(REPLICATION_ROLE, action, &[action], &["*"])
-        );
+        assert!(self.world.iam.deny(REPLICATION_ROLE, action, &[action], &["*"]));
     }
 
     pub(crate) fn allow_again(&mut self, action: &str) {
@@ -118,10 +110,7 @@ impl Lab {
     /// The failure reasons that have reached the queue since the last call.
     pub(crate) fn reasons(&mut self) -> Vec<String> {
         let text = |record: Value| {
-            record["replicationEventData"]["failureReason"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
+            record["replicationEventData"]["failureReason"].as_str().unwrap_or_default().to_owned()
         };
         self.records().into_iter().map(text).collect()
     }
@@ -174,10 +163,7 @@ impl Lab {
             },
             keep: true,
         };
-        Request {
-            source: Source::Generator(Box::new(generator)),
-            ..self.request("")
-        }
+        Request { source: Source::Generator(Box::new(generator)), ..self.request("") }
     }
 
     /// Creates a job, lets it end, and returns its id.
@@ -211,9 +197,8 @@ impl Lab {
         let mut rows = Vec::new();
         for file in report["Results"].as_array().unwrap() {
             let text = self.text(file["Key"].as_str().unwrap());
-            let mut reader = csv::ReaderBuilder::new()
-                .has_headers(false)
-                .from_reader(text.as_bytes());
+            let mut reader =
+                csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
             for record in reader.records() {
                 let record = record.unwrap();
                 rows.push([1, 2, 3, 4, 5].map(|at| record[at].to_owned()));

@@ -65,11 +65,7 @@ impl Work {
             bucket: bucket.into(),
             key: key.into(),
             version_id: Arc::clone(&version.id),
-            trigger: if version.is_delete_marker() {
-                Trigger::DeleteMarker
-            } else {
-                Trigger::Put
-            },
+            trigger: if version.is_delete_marker() { Trigger::DeleteMarker } else { Trigger::Put },
             kind: Kind::Batch,
             replica: version.replication == Some(ReplicationStatus::Replica),
             update: false,
@@ -81,10 +77,7 @@ impl Work {
 /// `config.replication_delay`. Metadata goes on only for versions that were eligible when they were
 /// written.
 pub fn on_write(world: &mut World, bucket: &str, key: &str, version_id: &str, trigger: Trigger) {
-    let Some(config) = world
-        .buckets
-        .get(bucket)
-        .and_then(|bucket| bucket.replication.as_ref())
+    let Some(config) = world.buckets.get(bucket).and_then(|bucket| bucket.replication.as_ref())
     else {
         return;
     };
@@ -113,13 +106,7 @@ pub fn on_write(world: &mut World, bucket: &str, key: &str, version_id: &str, tr
     set_status(world, bucket, key, version_id, ReplicationStatus::Pending);
     let delay = world.config.replication_delay;
     if delay > THRESHOLD && rules.iter().any(|rule| rule.destination.is_timed()) {
-        world.later(
-            THRESHOLD,
-            Task::Replicate(Work {
-                kind: Kind::Threshold,
-                ..work.clone()
-            }),
-        );
+        world.later(THRESHOLD, Task::Replicate(Work { kind: Kind::Threshold, ..work.clone() }));
     }
     world.later(delay, Task::Replicate(work));
 }
@@ -129,15 +116,10 @@ pub fn run(world: &mut World, work: Work) {
     let Some(version) = find(world, &work.bucket, &work.key, &work.version_id).cloned() else {
         return;
     };
-    let config = world
-        .buckets
-        .get(&*work.bucket)
-        .and_then(|bucket| bucket.replication.clone());
+    let config = world.buckets.get(&*work.bucket).and_then(|bucket| bucket.replication.clone());
     let mode = match work.kind {
         Kind::Batch => Mode::Batch,
-        Kind::Live | Kind::Threshold => Mode::Live {
-            replica: work.replica,
-        },
+        Kind::Live | Kind::Threshold => Mode::Live { replica: work.replica },
     };
     let (role, rules) = config.map_or_else(
         || (Arc::from(""), Vec::new()),
@@ -151,14 +133,7 @@ pub fn run(world: &mut World, work: Work) {
         return;
     }
     let flags = (work.kind == Kind::Batch, work.update);
-    let failures = replicate(
-        world,
-        (&work.bucket, &work.key),
-        &version,
-        &role,
-        &rules,
-        flags,
-    );
+    let failures = replicate(world, (&work.bucket, &work.key), &version, &role, &rules, flags);
     // Rules that vanished between the write and now leave the version owed and unpaid.
     let status = if rules.is_empty() || !failures.is_empty() {
         ReplicationStatus::Failed
@@ -171,13 +146,7 @@ pub fn run(world: &mut World, work: Work) {
     if work.kind == Kind::Batch {
         tell_failures_of_job(world, (&work.bucket, &work.key), &version, &failures);
     } else {
-        tell_failures(
-            world,
-            (&work.bucket, &work.key),
-            &version,
-            &failures,
-            work.trigger,
-        );
+        tell_failures(world, (&work.bucket, &work.key), &version, &failures, work.trigger);
         tell_caught_up(world, &work, &version, &rules, &failures);
     }
 }
@@ -190,11 +159,7 @@ pub(crate) fn tell_failures_of_job(
     failures: &[Failure],
 ) {
     if world.jobs.batch_failure_events {
-        let trigger = if version.is_delete_marker() {
-            Trigger::DeleteMarker
-        } else {
-            Trigger::Put
-        };
+        let trigger = if version.is_delete_marker() { Trigger::DeleteMarker } else { Trigger::Put };
         tell_failures(world, place, version, failures, trigger);
     }
 }
@@ -219,14 +184,7 @@ fn tell_late(world: &mut World, work: &Work, version: &Version, rules: &[Arc<Rul
     }
     for rule in rules.iter().filter(|rule| rule.destination.is_timed()) {
         let place = (&*work.bucket, &*work.key);
-        tell(
-            world,
-            place,
-            version,
-            rule,
-            work.trigger,
-            Happening::MissedThreshold,
-        );
+        tell(world, place, version, rule, work.trigger, Happening::MissedThreshold);
     }
 }
 
@@ -241,20 +199,9 @@ fn tell_caught_up(
         return;
     }
     let arrived = |rule: &&Arc<Rule>| !failures.iter().any(|failure| failure.rule.id == rule.id);
-    for rule in rules
-        .iter()
-        .filter(arrived)
-        .filter(|rule| rule.destination.is_timed())
-    {
+    for rule in rules.iter().filter(arrived).filter(|rule| rule.destination.is_timed()) {
         let place = (&*work.bucket, &*work.key);
-        tell(
-            world,
-            place,
-            version,
-            rule,
-            work.trigger,
-            Happening::CaughtUp,
-        );
+        tell(world, place, version, rule, work.trigger, Happening::CaughtUp);
     }
 }
 
@@ -269,13 +216,6 @@ fn tell(
     let operation = trigger.operation();
     notification::emit(
         world,
-        &ReplicationEvent {
-            source,
-            key,
-            version,
-            rule,
-            operation,
-            happening,
-        },
+        &ReplicationEvent { source, key, version, rule, operation, happening },
     );
 }

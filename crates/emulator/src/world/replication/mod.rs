@@ -50,14 +50,7 @@ pub(crate) fn replicate(
     (batch, update): (bool, bool),
 ) -> Vec<Failure> {
     let (source, key) = place;
-    let subject = Subject {
-        source,
-        key,
-        version,
-        role,
-        batch,
-        update,
-    };
+    let subject = Subject { source, key, version, role, batch, update };
     let mut failures = Vec::new();
     for rule in rules {
         let (reason, silent) = match attempt(world, &subject, rule) {
@@ -65,24 +58,14 @@ pub(crate) fn replicate(
             Ok(Some(reason)) => (reason, true),
             Err(reason) => (reason, false),
         };
-        failures.push(Failure {
-            rule: Arc::clone(rule),
-            reason,
-            silent,
-        });
+        failures.push(Failure { rule: Arc::clone(rule), reason, silent });
     }
     failures
 }
 
 /// The version `id` of a key, if it is there.
 pub(crate) fn find<'a>(world: &'a World, bucket: &str, key: &str, id: &str) -> Option<&'a Version> {
-    world
-        .buckets
-        .get(bucket)?
-        .keys
-        .get(key)?
-        .iter()
-        .find(|version| &*version.id == id)
+    world.buckets.get(bucket)?.keys.get(key)?.iter().find(|version| &*version.id == id)
 }
 
 /// Writes the replication status of a version, if it is still there.
@@ -93,10 +76,7 @@ pub(crate) fn set_status(
     id: &str,
     status: ReplicationStatus,
 ) {
-    let versions = world
-        .buckets
-        .get_mut(bucket)
-        .and_then(|bucket| bucket.keys.get_mut(key));
+    let versions = world.buckets.get_mut(bucket).and_then(|bucket| bucket.keys.get_mut(key));
     if let Some(version) =
         versions.and_then(|versions| versions.iter_mut().find(|version| &*version.id == id))
     {

@@ -60,74 +60,61 @@ impl Reason {
         match self {
             R::AssumeRoleNotPermitted => ("AssumeRoleNotPermitted", "Role cannot be assumed"),
             R::DstBucketNotFound => ("DstBucketNotFound", "Destination bucket does not exist"),
-            R::DstBucketUnversioned => (
-                "DstBucketUnversioned",
-                "Versioning is not enabled on the destination bucket",
-            ),
+            R::DstBucketUnversioned => {
+                ("DstBucketUnversioned", "Versioning is not enabled on the destination bucket")
+            }
             R::DstDelObjNotPermitted => (
                 "DstDelObjNotPermitted",
                 "Delete marker replication is not permitted on the destination",
             ),
-            R::DstKmsKeyInvalidState => (
-                "DstKmsKeyInvalidState",
-                "Destination KMS key is in an invalid state",
-            ),
+            R::DstKmsKeyInvalidState => {
+                ("DstKmsKeyInvalidState", "Destination KMS key is in an invalid state")
+            }
             R::DstKmsKeyNotFound => ("DstKmsKeyNotFound", "Destination KMS key does not exist"),
-            R::DstObjectHardDeleted => (
-                "DstObjectHardDeleted",
-                "Object version was deleted from the destination bucket",
-            ),
+            R::DstObjectHardDeleted => {
+                ("DstObjectHardDeleted", "Object version was deleted from the destination bucket")
+            }
             R::DstPutObjectNotPermitted => (
                 "DstPutObjectNotPermitted",
                 "Replication to the destination bucket is not permitted",
             ),
-            R::DstPutTaggingNotPermitted => (
-                "DstPutTaggingNotPermitted",
-                "Replication of tags is not permitted",
-            ),
-            R::DstVersionNotFound => (
-                "DstVersionNotFound",
-                "Object version does not exist in the destination bucket",
-            ),
-            R::InitiateReplicationNotPermitted => (
-                "InitiateReplicationNotPermitted",
-                "Initiating replication is not permitted",
-            ),
-            R::SrcBucketInvalidRegion => (
-                "SrcBucketInvalidRegion",
-                "Source bucket is not in the Region of the job",
-            ),
+            R::DstPutTaggingNotPermitted => {
+                ("DstPutTaggingNotPermitted", "Replication of tags is not permitted")
+            }
+            R::DstVersionNotFound => {
+                ("DstVersionNotFound", "Object version does not exist in the destination bucket")
+            }
+            R::InitiateReplicationNotPermitted => {
+                ("InitiateReplicationNotPermitted", "Initiating replication is not permitted")
+            }
+            R::SrcBucketInvalidRegion => {
+                ("SrcBucketInvalidRegion", "Source bucket is not in the Region of the job")
+            }
             R::SrcBucketNotFound => ("SrcBucketNotFound", "Source bucket does not exist"),
             R::SrcBucketReplicationConfigMissing => (
                 "SrcBucketReplicationConfigMissing",
                 "Source bucket has no replication configuration",
             ),
-            R::SrcGetAclNotPermitted => (
-                "SrcGetAclNotPermitted",
-                "Reading the object's ACL is not permitted",
-            ),
-            R::SrcGetObjectNotPermitted => (
-                "SrcGetObjectNotPermitted",
-                "Reading the object is not permitted",
-            ),
-            R::SrcGetTaggingNotPermitted => (
-                "SrcGetTaggingNotPermitted",
-                "Reading the object's tags is not permitted",
-            ),
+            R::SrcGetAclNotPermitted => {
+                ("SrcGetAclNotPermitted", "Reading the object's ACL is not permitted")
+            }
+            R::SrcGetObjectNotPermitted => {
+                ("SrcGetObjectNotPermitted", "Reading the object is not permitted")
+            }
+            R::SrcGetTaggingNotPermitted => {
+                ("SrcGetTaggingNotPermitted", "Reading the object's tags is not permitted")
+            }
             R::SrcKeyNotFound => ("SrcKeyNotFound", "Source key does not exist"),
-            R::SrcKmsKeyInvalidState => (
-                "SrcKmsKeyInvalidState",
-                "Source KMS key is in an invalid state",
-            ),
-            R::SrcObjectNotEligible => (
-                "SrcObjectNotEligible",
-                "Object is not eligible for replication",
-            ),
+            R::SrcKmsKeyInvalidState => {
+                ("SrcKmsKeyInvalidState", "Source KMS key is in an invalid state")
+            }
+            R::SrcObjectNotEligible => {
+                ("SrcObjectNotEligible", "Object is not eligible for replication")
+            }
             R::SrcObjectNotFound => ("SrcObjectNotFound", "Object versionID is invalid"),
-            R::SrcReplicationNotPending => (
-                "SrcReplicationNotPending",
-                "Object is not pending replication",
-            ),
+            R::SrcReplicationNotPending => {
+                ("SrcReplicationNotPending", "Object is not pending replication")
+            }
             R::SrcVersionNotFound => ("SrcVersionNotFound", "Source version does not exist"),
         }
     }

@@ -23,9 +23,8 @@ pub(super) fn write(world: &mut World, subject: &Subject<'_>, rule: &Rule, with_
         return;
     };
     let source = subject.version;
-    if let Some(old) = versions
-        .iter_mut()
-        .find(|old| old.id == source.id && old.modified == source.modified)
+    if let Some(old) =
+        versions.iter_mut().find(|old| old.id == source.id && old.modified == source.modified)
     {
         old.content.clone_from(&source.content);
         if with_tags {
@@ -49,27 +48,16 @@ pub(super) fn write(world: &mut World, subject: &Subject<'_>, rule: &Rule, with_
 
 fn copy_of(source: &Version, rule: &Rule, with_tags: bool) -> Version {
     let encryption = match (&source.encryption, rule.destination.kms_key()) {
-        (
-            Encryption::Kms {
-                dual, bucket_key, ..
-            },
-            Some(key),
-        ) => Encryption::Kms {
-            key: key.to_owned(),
-            dual: *dual,
-            bucket_key: *bucket_key,
-        },
+        (Encryption::Kms { dual, bucket_key, .. }, Some(key)) => {
+            Encryption::Kms { key: key.to_owned(), dual: *dual, bucket_key: *bucket_key }
+        }
         (other, _) => other.clone(),
     };
     Version {
         id: Arc::clone(&source.id),
         modified: source.modified,
         content: source.content.clone(),
-        tags: if with_tags {
-            source.tags.clone()
-        } else {
-            Tags::new()
-        },
+        tags: if with_tags { source.tags.clone() } else { Tags::new() },
         storage_class: rule
             .destination
             .storage_class

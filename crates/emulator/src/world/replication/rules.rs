@@ -64,10 +64,7 @@ impl Filter {
     pub fn prefix(&self) -> &str {
         match self {
             Self::V1(prefix) | Self::Prefix(prefix) => prefix,
-            Self::And {
-                prefix: Some(prefix),
-                ..
-            } => prefix,
+            Self::And { prefix: Some(prefix), .. } => prefix,
             _ => "",
         }
     }
@@ -114,9 +111,7 @@ pub struct Destination {
 impl Destination {
     /// The bucket's name; empty when the ARN is none of a bucket.
     pub fn name(&self) -> &str {
-        self.bucket
-            .strip_prefix("arn:aws:s3:::")
-            .unwrap_or_default()
+        self.bucket.strip_prefix("arn:aws:s3:::").unwrap_or_default()
     }
 
     /// The key that replicas of KMS objects are encrypted with.
@@ -157,10 +152,7 @@ impl Rule {
             delete_markers: Some(false),
             destination: Destination {
                 bucket: format!("arn:aws:s3:::{destination}"),
-                metrics: Some(Switch {
-                    enabled: true,
-                    minutes: None,
-                }),
+                metrics: Some(Switch { enabled: true, minutes: None }),
                 ..Destination::default()
             },
         }

@@ -33,14 +33,9 @@ pub(crate) fn select(
         return Vec::new();
     }
     let mut chosen: Vec<Arc<Rule>> = Vec::new();
-    for rule in config
-        .rules
-        .iter()
-        .filter(|rule| wants(rule, key, version, mode))
-    {
-        let rival = chosen
-            .iter_mut()
-            .find(|other| other.destination.bucket == rule.destination.bucket);
+    for rule in config.rules.iter().filter(|rule| wants(rule, key, version, mode)) {
+        let rival =
+            chosen.iter_mut().find(|other| other.destination.bucket == rule.destination.bucket);
         match rival {
             Some(other) if other.priority < rule.priority => *other = Arc::clone(rule),
             Some(_) => {}
@@ -53,11 +48,7 @@ pub(crate) fn select(
 fn wants(rule: &Rule, key: &str, version: &Version, mode: Mode) -> bool {
     rule.enabled
         && key.starts_with(rule.filter.prefix())
-        && if version.is_delete_marker() {
-            wants_marker(rule)
-        } else {
-            wants_object(rule, version)
-        }
+        && if version.is_delete_marker() { wants_marker(rule) } else { wants_object(rule, version) }
         && (mode != Mode::Live { replica: true } || rule.replica_modifications == Some(true))
 }
 

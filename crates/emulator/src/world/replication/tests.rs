@@ -9,27 +9,13 @@ use crate::world::ops::condition::WriteIf;
 use crate::world::{ops, replication};
 
 fn tagged(pairs: &[(&str, &str)]) -> Tags {
-    pairs
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Makes the newest version of a key a KMS object, as if it had been written so.
 fn encrypt(lab: &mut Lab, key: &str) {
-    let version = &mut lab
-        .world
-        .buckets
-        .get_mut("src")
-        .unwrap()
-        .keys
-        .get_mut(key)
-        .unwrap()[0];
-    version.encryption = Encryption::Kms {
-        key: SOURCE_KEY.into(),
-        dual: false,
-        bucket_key: false,
-    };
+    let version = &mut lab.world.buckets.get_mut("src").unwrap().keys.get_mut(key).unwrap()[0];
+    version.encryption = Encryption::Kms { key: SOURCE_KEY.into(), dual: false, bucket_key: false };
 }
 
 fn kms_rule() -> Rule {
@@ -43,11 +29,7 @@ fn kms_rule() -> Rule {
 fn a_replica_is_the_source_but_for_its_status() {
     let mut lab = Lab::new();
     let id = lab.put("a/b c.txt");
-    assert_eq!(
-        lab.status("a/b c.txt", &id),
-        Some(Status::Pending),
-        "at once"
-    );
+    assert_eq!(lab.status("a/b c.txt", &id), Some(Status::Pending), "at once");
     lab.settle();
     assert_eq!(lab.status("a/b c.txt", &id), Some(Status::Completed));
     let (source, replica) = (
@@ -55,18 +37,9 @@ fn a_replica_is_the_source_but_for_its_status() {
         lab.version("dst", "a/b c.txt", &id).unwrap(),
     );
     assert_eq!(replica.replication, Some(Status::Replica));
-    assert_eq!(
-        (replica.modified, replica.size()),
-        (source.modified, source.size())
-    );
-    let contents = (
-        source.content.as_ref().unwrap(),
-        replica.content.as_ref().unwrap(),
-    );
-    assert!(
-        std::sync::Arc::ptr_eq(contents.0, contents.1),
-        "bytes are shared"
-    );
+    assert_eq!((replica.modified, replica.size()), (source.modified, source.size()));
+    let contents = (source.content.as_ref().unwrap(), replica.content.as_ref().unwrap());
+    assert!(std::sync::Arc::ptr_eq(contents.0, contents.1), "bytes are shared");
     assert!(lab.records().is_empty());
 }
 
@@ -87,19 +60,10 @@ fn each_cause_has_its_code() {
         lab.world.iam.delete(REPLICATION_ROLE);
     });
     check("AssumeRoleNotPermitted", |lab| {
-        lab.world
-            .iam
-            .role_mut(REPLICATION_ROLE)
-            .unwrap()
-            .trust
-            .clear();
+        lab.world.iam.role_mut(REPLICATION_ROLE).unwrap().trust.clear();
     });
-    check("SrcGetObjectNotPermitted", |lab| {
-        lab.deny("s3:GetObjectVersionForReplication")
-    });
-    check("SrcGetAclNotPermitted", |lab| {
-        lab.deny("s3:GetObjectVersionAcl")
-    });
+    check("SrcGetObjectNotPermitted", |lab| lab.deny("s3:GetObjectVersionForReplication"));
+    check("SrcGetAclNotPermitted", |lab| lab.deny("s3:GetObjectVersionAcl"));
     check("SrcGetObjectNotPermitted", |lab| lab.deny("kms:Decrypt"));
     check("SrcKmsKeyInvalidState", |lab| {
         lab.world.kms.disable(SOURCE_KEY);
@@ -116,12 +80,8 @@ fn each_cause_has_its_code() {
     check("DstKmsKeyInvalidState", |lab| {
         lab.world.kms.schedule_deletion(REPLICA_KEY);
     });
-    check("DstPutObjectNotPermitted", |lab| {
-        lab.deny("kms:GenerateDataKey")
-    });
-    check("DstPutObjectNotPermitted", |lab| {
-        lab.deny("s3:ReplicateObject")
-    });
+    check("DstPutObjectNotPermitted", |lab| lab.deny("kms:GenerateDataKey"));
+    check("DstPutObjectNotPermitted", |lab| lab.deny("s3:ReplicateObject"));
 }
 
 #[test]
@@ -136,10 +96,7 @@ fn failed_is_sticky_until_the_version_itself_changes() {
     ops::tags::replace(&mut lab.world, "src", "k", Some(&id), tagged(&[("a", "1")])).unwrap();
     lab.settle();
     assert_eq!(lab.status("k", &id), Some(Status::Completed));
-    assert_eq!(
-        lab.version("dst", "k", &id).unwrap().tags,
-        tagged(&[("a", "1")])
-    );
+    assert_eq!(lab.version("dst", "k", &id).unwrap().tags, tagged(&[("a", "1")]));
 }
 
 #[test]
@@ -148,21 +105,11 @@ fn tags_that_do_not_arrive_fail_in_silence() {
         let mut lab = Lab::new();
         lab.deny(action);
         let id = lab.put("k");
-        let version = &mut lab
-            .world
-            .buckets
-            .get_mut("src")
-            .unwrap()
-            .keys
-            .get_mut("k")
-            .unwrap()[0];
+        let version = &mut lab.world.buckets.get_mut("src").unwrap().keys.get_mut("k").unwrap()[0];
         version.tags = tagged(&[("a", "1")]);
         lab.settle();
         assert_eq!(lab.status("k", &id), Some(Status::Failed), "{action}");
-        assert!(
-            lab.version("dst", "k", &id).unwrap().tags.is_empty(),
-            "{action}"
-        );
+        assert!(lab.version("dst", "k", &id).unwrap().tags.is_empty(), "{action}");
         assert!(lab.records().is_empty(), "{action}");
     }
 }
@@ -171,10 +118,7 @@ fn tags_that_do_not_arrive_fail_in_silence() {
 fn without_metrics_nobody_is_told() {
     let mut lab = Lab::new();
     let mut rule = Rule::to_bucket("r1", 1, "dst");
-    rule.destination.metrics = Some(Switch {
-        enabled: false,
-        minutes: None,
-    });
+    rule.destination.metrics = Some(Switch { enabled: false, minutes: None });
     lab.rules(vec![rule]);
     lab.deny("s3:ReplicateObject");
     let id = lab.put("k");
@@ -186,10 +130,7 @@ fn without_metrics_nobody_is_told() {
 #[test]
 fn one_bad_destination_fails_the_version_and_is_told_alone() {
     let mut lab = Lab::new();
-    lab.rules(vec![
-        Rule::to_bucket("good", 1, "dst"),
-        Rule::to_bucket("bad", 2, "dst2"),
-    ]);
+    lab.rules(vec![Rule::to_bucket("good", 1, "dst"), Rule::to_bucket("bad", 2, "dst2")]);
     lab.world.buckets.remove("dst2");
     let id = lab.put("k");
     lab.settle();
@@ -199,10 +140,7 @@ fn one_bad_destination_fails_the_version_and_is_told_alone() {
     assert_eq!(records.len(), 1);
     let data = &records[0]["replicationEventData"];
     assert_eq!(
-        (
-            data["replicationRuleId"].as_str(),
-            data["destinationBucket"].as_str()
-        ),
+        (data["replicationRuleId"].as_str(), data["destinationBucket"].as_str()),
         (Some("bad"), Some("arn:aws:s3:::dst2"))
     );
 }
@@ -218,14 +156,8 @@ fn of_rules_with_one_destination_the_highest_decides() {
     lab.rules(vec![low, high]);
     let (inside, outside) = (lab.put("a/k"), lab.put("k"));
     lab.settle();
-    assert_eq!(
-        &*lab.version("dst", "a/k", &inside).unwrap().storage_class,
-        "GLACIER_IR"
-    );
-    assert_eq!(
-        &*lab.version("dst", "k", &outside).unwrap().storage_class,
-        "STANDARD_IA"
-    );
+    assert_eq!(&*lab.version("dst", "a/k", &inside).unwrap().storage_class, "GLACIER_IR");
+    assert_eq!(&*lab.version("dst", "k", &outside).unwrap().storage_class, "STANDARD_IA");
 }
 
 #[test]
@@ -243,11 +175,7 @@ fn what_no_rule_wants_has_no_status() {
         assert_eq!(lab.status("k", &id), None, "{what}");
     };
     check("disabled", |rule| rule.enabled = false, |_| {});
-    check(
-        "another prefix",
-        |rule| rule.filter = Filter::Prefix("a/".into()),
-        |_| {},
-    );
+    check("another prefix", |rule| rule.filter = Filter::Prefix("a/".into()), |_| {});
     check(
         "a tag that is not there",
         |rule| rule.filter = Filter::Tag("a".into(), "1".into()),
@@ -310,27 +238,14 @@ fn a_replica_goes_on_only_for_its_metadata_and_only_when_told_to() {
         lab.settle();
         let mut back = Rule::to_bucket("back", 1, "src");
         back.replica_modifications = sync;
-        lab.world.iam.put(crate::world::iam::Role::replication(
-            "back",
-            "dst",
-            &["src"],
-        ));
-        lab.world.buckets.get_mut("dst").unwrap().replication = Some(ReplicationConfig {
-            role: "back".into(),
-            rules: vec![back.into()],
-        });
+        lab.world.iam.put(crate::world::iam::Role::replication("back", "dst", &["src"]));
+        lab.world.buckets.get_mut("dst").unwrap().replication =
+            Some(ReplicationConfig { role: "back".into(), rules: vec![back.into()] });
         ops::tags::replace(&mut lab.world, "dst", "k", Some(&id), tagged(&[("a", "1")])).unwrap();
         lab.settle();
-        let expected = if sync.is_some() {
-            tagged(&[("a", "1")])
-        } else {
-            Tags::new()
-        };
+        let expected = if sync.is_some() { tagged(&[("a", "1")]) } else { Tags::new() };
         assert_eq!(lab.version("src", "k", &id).unwrap().tags, expected);
-        assert_eq!(
-            lab.version("dst", "k", &id).unwrap().replication,
-            Some(Status::Replica)
-        );
+        assert_eq!(lab.version("dst", "k", &id).unwrap().replication, Some(Status::Replica));
     }
 }
 
@@ -339,14 +254,7 @@ fn replicas_lie_in_the_order_of_their_sources() {
     let mut lab = Lab::new();
     let ids: Vec<String> = (0..3).map(|_| lab.put("k")).collect();
     // The oldest arrives last.
-    lab.world
-        .buckets
-        .get_mut("src")
-        .unwrap()
-        .keys
-        .get_mut("k")
-        .unwrap()[2]
-        .replication = None;
+    lab.world.buckets.get_mut("src").unwrap().keys.get_mut("k").unwrap()[2].replication = None;
     lab.settle();
     lab.world
         .buckets
@@ -359,10 +267,7 @@ fn replicas_lie_in_the_order_of_their_sources() {
     on_write(&mut lab.world, "src", "k", &ids[0], Trigger::Put);
     lab.settle();
     let order = |bucket: &str| -> Vec<String> {
-        lab.world.buckets[bucket].keys["k"]
-            .iter()
-            .map(|it| it.id.to_string())
-            .collect()
+        lab.world.buckets[bucket].keys["k"].iter().map(|it| it.id.to_string()).collect()
     };
     assert_eq!(order("dst"), order("src"));
 }
@@ -382,18 +287,11 @@ fn a_late_version_is_told_twice_under_time_control() {
     let mut lab = Lab::new();
     lab.world.config.replication_delay = 20 * 60_000;
     let mut rule = Rule::to_bucket("r1", 1, "dst");
-    rule.destination.time_control = Some(Switch {
-        enabled: true,
-        minutes: Some(15),
-    });
+    rule.destination.time_control = Some(Switch { enabled: true, minutes: Some(15) });
     lab.rules(vec![rule]);
     lab.put("k");
     lab.settle();
-    let names: Vec<_> = lab
-        .records()
-        .iter()
-        .map(|it| it["eventName"].to_string())
-        .collect();
+    let names: Vec<_> = lab.records().iter().map(|it| it["eventName"].to_string()).collect();
     assert_eq!(
         names,
         [
@@ -410,72 +308,42 @@ fn put_bucket_replication_refuses_with_the_right_code() {
         let mut rule = Rule::to_bucket("r1", 1, "dst");
         spoil(&mut rule, &mut lab);
         let second = Rule::to_bucket("r2", 7, "dst");
-        let config = ReplicationConfig {
-            role: "r".into(),
-            rules: vec![rule.into(), second.into()],
-        };
+        let config =
+            ReplicationConfig { role: "r".into(), rules: vec![rule.into(), second.into()] };
         let answer = replication::rules::validate(&lab.world, "src", &config);
         assert_eq!(answer.err().map_or("", |refusal| refusal.code.leak()), code);
     };
     check("", |_, _| {});
-    check("", |rule, _| {
-        rule.destination.encryption = Some(Some("nonsense".into()))
-    });
-    check("InvalidRequest", |rule, _| {
-        rule.destination.bucket = "arn:aws:s3:::src".into()
-    });
-    check("InvalidRequest", |rule, _| {
-        rule.destination.bucket = "arn:aws:s3:::none".into()
-    });
-    check("InvalidArgument", |rule, _| {
-        rule.destination.bucket = "dst".into()
-    });
-    check("InvalidArgument", |rule, _| {
-        rule.destination.bucket = "arn:aws:s3:::dst/key".into()
-    });
+    check("", |rule, _| rule.destination.encryption = Some(Some("nonsense".into())));
+    check("InvalidRequest", |rule, _| rule.destination.bucket = "arn:aws:s3:::src".into());
+    check("InvalidRequest", |rule, _| rule.destination.bucket = "arn:aws:s3:::none".into());
+    check("InvalidArgument", |rule, _| rule.destination.bucket = "dst".into());
+    check("InvalidArgument", |rule, _| rule.destination.bucket = "arn:aws:s3:::dst/key".into());
     check("InvalidRequest", |rule, _| rule.priority = None);
     check("InvalidRequest", |rule, _| rule.delete_markers = None);
     check("InvalidRequest", |rule, _| rule.priority = Some(-1));
     check("InvalidRequest", |rule, _| rule.priority = Some(7));
-    check("InvalidRequest", |rule, _| {
-        rule.filter = Filter::V1("a".into())
-    });
+    check("InvalidRequest", |rule, _| rule.filter = Filter::V1("a".into()));
     check("InvalidRequest", |rule, _| rule.sse_kms = Some(true));
-    check("InvalidRequest", |rule, _| {
-        rule.destination.account = Some("999999999999".into())
-    });
+    check("InvalidRequest", |rule, _| rule.destination.account = Some("999999999999".into()));
     check("InvalidArgument", |rule, _| rule.id = "r2".into());
     check("InvalidArgument", |rule, _| rule.id = "ü".into());
     check("InvalidArgument", |rule, _| rule.id = "x".repeat(256));
-    check("MalformedXML", |rule, _| {
-        rule.filter = Filter::And {
-            prefix: None,
-            tags: vec![],
-        }
-    });
+    check("MalformedXML", |rule, _| rule.filter = Filter::And { prefix: None, tags: vec![] });
     check("InvalidRequest", |rule, _| {
         let tag = || ("k".to_owned(), "v".to_owned());
-        rule.filter = Filter::And {
-            prefix: None,
-            tags: vec![tag(), tag()],
-        };
+        rule.filter = Filter::And { prefix: None, tags: vec![tag(), tag()] };
     });
     check("InvalidRequest", |rule, _| {
         rule.filter = Filter::Tag("k".into(), "v".into());
         rule.delete_markers = Some(true);
     });
     check("InvalidRequest", |rule, _| {
-        rule.destination.time_control = Some(Switch {
-            enabled: true,
-            minutes: Some(15),
-        });
+        rule.destination.time_control = Some(Switch { enabled: true, minutes: Some(15) });
         rule.destination.metrics = None;
     });
     check("InvalidArgument", |rule, _| {
-        rule.destination.metrics = Some(Switch {
-            enabled: true,
-            minutes: Some(5),
-        });
+        rule.destination.metrics = Some(Switch { enabled: true, minutes: Some(5) });
     });
     check("InvalidRequest", |_, lab| {
         lab.world.buckets.get_mut("dst").unwrap().versioning = Versioning::Suspended;

@@ -116,11 +116,7 @@ fn check_destination(world: &World, source: &str, destination: &Destination) -> 
 }
 
 fn check_timing(destination: &Destination) -> Answer<()> {
-    let wrong = |switch: Switch| {
-        switch
-            .minutes
-            .is_some_and(|minutes| minutes != THRESHOLD_MINUTES)
-    };
+    let wrong = |switch: Switch| switch.minutes.is_some_and(|minutes| minutes != THRESHOLD_MINUTES);
     if destination.metrics.is_some_and(wrong) || destination.time_control.is_some_and(wrong) {
         return argument("Minutes must be 15");
     }
@@ -145,10 +141,7 @@ fn check_together(config: &ReplicationConfig) -> Answer<()> {
         if !rule.id.is_empty() && !ids.insert(rule.id.as_str()) {
             return argument("Rule IDs must be unique");
         }
-        if rule
-            .priority
-            .is_some_and(|it| !priorities.insert((&rule.destination.bucket, it)))
-        {
+        if rule.priority.is_some_and(|it| !priorities.insert((&rule.destination.bucket, it))) {
             return request("Rules with the same destination must have different priorities");
         }
     }
