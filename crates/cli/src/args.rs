@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::error::CliError;
@@ -56,6 +57,12 @@ pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Asked, CliError> {
     };
     if !error.use_stderr() {
         return Ok(Asked::Print(error.render().to_string()));
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Err(CliError::usage(
+            "no command is given",
+            "type `resilver demo`, or `resilver --help`",
+        ));
     }
     let rendered = error.render().to_string();
     let line = rendered.lines().next().unwrap_or_default();

@@ -111,11 +111,11 @@ impl Gathering {
         let (said, failure) = match event {
             Event::Failed(failure) => (Said::Failed, failure),
             Event::NotTracked(failure) => (Said::NotTracked, failure),
-            Event::MissedThreshold { .. } | Event::ReplicatedAfterThreshold { .. } => {
+            Event::MissedThreshold | Event::ReplicatedAfterThreshold => {
                 self.thresholds += 1;
                 return;
             }
-            Event::Other { .. } => {
+            Event::Other(_) => {
                 self.others += 1;
                 return;
             }

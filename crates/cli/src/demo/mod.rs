@@ -70,8 +70,8 @@ fn objects(args: &DemoArgs) -> Result<Objects, CliError> {
     }
     let number = args.objects.unwrap_or(OBJECTS);
     if number < causes {
-        let message =
-            format!("{number} objects are fewer than the {causes} causes that break them");
+        let objects = if number == 1 { "1 object is" } else { &format!("{number} objects are") };
+        let message = format!("{objects} fewer than the {causes} causes that break them");
         return Err(CliError::usage(message, format!("type `--objects {causes}` or more")));
     }
     Ok(Objects::made_up(number, args.seed))

@@ -1,7 +1,7 @@
 //! The protocols of the emulated services: parse, call the world, print. No decision is made here but
 //! which service a request is for.
 //!
-//! [`router`] tells the services apart; [`client`] brings requests from an SDK in the same process,
+//! `router` tells the services apart; [`client`] brings requests from an SDK in the same process,
 //! [`server`] from a socket. Both hand the router whole bodies and get whole answers: nothing streams.
 
 pub mod client;

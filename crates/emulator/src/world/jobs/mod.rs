@@ -65,7 +65,7 @@ impl Default for Jobs {
 }
 
 impl Jobs {
-    /// A job by its id, without the lag and the expiry that [`describe`] shows a client.
+    /// A job by its id, without the expiry that [`describe`] brings about.
     pub fn job(&self, id: &str) -> Option<&Job> {
         self.jobs.get(id)
     }

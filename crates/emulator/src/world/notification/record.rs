@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use super::stamp::{form_encoded, iso};
 use crate::world::object::{Content, Version};
@@ -85,18 +85,6 @@ impl ObjectFacts {
             sequence: version.sequence,
         }
     }
-
-    fn json(&self) -> Value {
-        let mut object = Map::new();
-        object.insert("key".into(), form_encoded(&self.key).into());
-        if let Some(content) = &self.content {
-            object.insert("size".into(), content.body.len().into());
-            object.insert("eTag".into(), content.etag.clone().into());
-        }
-        object.insert("versionId".into(), (*self.version_id).into());
-        object.insert("sequencer".into(), format!("00{:016X}", self.sequence).into());
-        Value::Object(object)
-    }
 }
 
 /// `replicationEventData`.
@@ -109,62 +97,153 @@ pub(super) struct ReplicationFacts {
     pub(super) happening: Happening,
 }
 
-impl ReplicationFacts {
-    fn json(&self) -> Value {
-        let mut data = json!({
-            "replicationRuleId": self.rule,
-            "destinationBucket": self.destination,
-            "s3Operation": self.operation,
-            "requestTime": iso(self.requested),
-        });
-        if let (Happening::Failed(reason), Some(data)) = (self.happening, data.as_object_mut()) {
-            data.insert("failureReason".into(), reason.code().into());
-        }
-        data
-    }
-}
-
 impl Record {
     /// The message: one record, as S3 sends them.
     pub fn message(&self) -> String {
-        json!({ "Records": [self.json()] }).to_string()
+        serde_json::to_string(&Message { records: [self.wire()] }).unwrap_or_default()
     }
 
-    fn json(&self) -> Value {
+    fn wire(&self) -> WireRecord<'_> {
         // Replication events name the service where ordinary ones name a caller.
         let (version, principal, address, request) = match &self.replication {
             Some(_) => ("2.2", "s3.amazonaws.com", "s3.amazonaws.com", self.request_id.clone()),
             None => ("2.1", "AWS:AIDARESILVERLOCAL", "127.0.0.1", self.short_request_id()),
         };
-        let object = &self.object;
-        let mut record = json!({
-            "eventVersion": version,
-            "eventSource": "aws:s3",
-            "awsRegion": self.region,
-            "eventTime": iso(self.time),
-            "eventName": self.name,
-            "userIdentity": { "principalId": principal },
-            "requestParameters": { "sourceIPAddress": address },
-            "responseElements": { "x-amz-request-id": request, "x-amz-id-2": self.host_id },
-            "s3": {
-                "s3SchemaVersion": "1.0",
-                "configurationId": self.configuration,
-                "bucket": {
-                    "name": object.bucket,
-                    "ownerIdentity": { "principalId": object.owner },
-                    "arn": format!("arn:aws:s3:::{}", object.bucket),
-                },
-                "object": object.json(),
-            },
-        });
-        if let (Some(facts), Some(fields)) = (&self.replication, record.as_object_mut()) {
-            fields.insert("replicationEventData".into(), facts.json());
+        WireRecord {
+            event_version: version,
+            event_source: "aws:s3",
+            aws_region: &self.region,
+            event_time: iso(self.time),
+            event_name: &self.name,
+            user_identity: Principal { principal_id: principal },
+            request_parameters: Parameters { source_ip: address },
+            response_elements: Elements { request_id: request, id_2: &self.host_id },
+            s3: self.object.wire(&self.configuration),
+            replication: self.replication.as_ref().map(ReplicationFacts::wire),
         }
-        record
     }
 
     /// The request id of an ordinary record: 16 hexadecimal digits.
     fn short_request_id(&self) -> String {
         self.request_id.replace('-', "").to_uppercase().chars().take(16).collect()
     }
+}
+
+impl ObjectFacts {
+    fn wire<'a>(&'a self, configuration: &'a str) -> S3<'a> {
+        S3 {
+            schema: "1.0",
+            configuration,
+            bucket: BucketPart {
+                name: &self.bucket,
+                owner_identity: Principal { principal_id: &self.owner },
+                arn: format!("arn:aws:s3:::{}", self.bucket),
+            },
+            object: ObjectPart {
+                key: form_encoded(&self.key),
+                size: self.content.as_ref().map(|content| content.body.len()),
+                e_tag: self.content.as_ref().map(|content| content.etag.as_str()),
+                version_id: &self.version_id,
+                sequencer: format!("00{:016X}", self.sequence),
+            },
+        }
+    }
+}
+
+impl ReplicationFacts {
+    fn wire(&self) -> ReplicationPart<'_> {
+        ReplicationPart {
+            replication_rule_id: &self.rule,
+            destination_bucket: &self.destination,
+            s3_operation: self.operation,
+            request_time: iso(self.requested),
+            failure_reason: match self.happening {
+                Happening::Failed(reason) => Some(reason.code()),
+                Happening::MissedThreshold | Happening::CaughtUp => None,
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    #[serde(rename = "Records")]
+    records: [WireRecord<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WireRecord<'a> {
+    event_version: &'static str,
+    event_source: &'static str,
+    aws_region: &'a str,
+    event_time: String,
+    event_name: &'a str,
+    user_identity: Principal<'a>,
+    request_parameters: Parameters,
+    response_elements: Elements<'a>,
+    s3: S3<'a>,
+    #[serde(rename = "replicationEventData", skip_serializing_if = "Option::is_none")]
+    replication: Option<ReplicationPart<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Principal<'a> {
+    principal_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Parameters {
+    #[serde(rename = "sourceIPAddress")]
+    source_ip: &'static str,
+}
+
+#[derive(Serialize)]
+struct Elements<'a> {
+    #[serde(rename = "x-amz-request-id")]
+    request_id: String,
+    #[serde(rename = "x-amz-id-2")]
+    id_2: &'a str,
+}
+
+#[derive(Serialize)]
+struct S3<'a> {
+    #[serde(rename = "s3SchemaVersion")]
+    schema: &'static str,
+    #[serde(rename = "configurationId")]
+    configuration: &'a str,
+    bucket: BucketPart<'a>,
+    object: ObjectPart<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BucketPart<'a> {
+    name: &'a str,
+    owner_identity: Principal<'a>,
+    arn: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ObjectPart<'a> {
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    e_tag: Option<&'a str>,
+    version_id: &'a str,
+    sequencer: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReplicationPart<'a> {
+    replication_rule_id: &'a str,
+    destination_bucket: &'a str,
+    s3_operation: &'static str,
+    request_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<&'static str>,
 }

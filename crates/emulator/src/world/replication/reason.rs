@@ -53,79 +53,68 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The code and the sentence that stands beside it in a completion report. Only the code is published
-    /// by AWS; the sentences are examples, and may change.
-    fn texts(self) -> (&'static str, &'static str) {
-        use Reason as R;
+    /// The code, as events and reports spell it.
+    pub fn code(self) -> &'static str {
         match self {
-            R::AssumeRoleNotPermitted => ("AssumeRoleNotPermitted", "Role cannot be assumed"),
-            R::DstBucketNotFound => ("DstBucketNotFound", "Destination bucket does not exist"),
-            R::DstBucketUnversioned => {
-                ("DstBucketUnversioned", "Versioning is not enabled on the destination bucket")
-            }
-            R::DstDelObjNotPermitted => (
-                "DstDelObjNotPermitted",
-                "Delete marker replication is not permitted on the destination",
-            ),
-            R::DstKmsKeyInvalidState => {
-                ("DstKmsKeyInvalidState", "Destination KMS key is in an invalid state")
-            }
-            R::DstKmsKeyNotFound => ("DstKmsKeyNotFound", "Destination KMS key does not exist"),
-            R::DstObjectHardDeleted => {
-                ("DstObjectHardDeleted", "Object version was deleted from the destination bucket")
-            }
-            R::DstPutObjectNotPermitted => (
-                "DstPutObjectNotPermitted",
-                "Replication to the destination bucket is not permitted",
-            ),
-            R::DstPutTaggingNotPermitted => {
-                ("DstPutTaggingNotPermitted", "Replication of tags is not permitted")
-            }
-            R::DstVersionNotFound => {
-                ("DstVersionNotFound", "Object version does not exist in the destination bucket")
-            }
-            R::InitiateReplicationNotPermitted => {
-                ("InitiateReplicationNotPermitted", "Initiating replication is not permitted")
-            }
-            R::SrcBucketInvalidRegion => {
-                ("SrcBucketInvalidRegion", "Source bucket is not in the Region of the job")
-            }
-            R::SrcBucketNotFound => ("SrcBucketNotFound", "Source bucket does not exist"),
-            R::SrcBucketReplicationConfigMissing => (
-                "SrcBucketReplicationConfigMissing",
-                "Source bucket has no replication configuration",
-            ),
-            R::SrcGetAclNotPermitted => {
-                ("SrcGetAclNotPermitted", "Reading the object's ACL is not permitted")
-            }
-            R::SrcGetObjectNotPermitted => {
-                ("SrcGetObjectNotPermitted", "Reading the object is not permitted")
-            }
-            R::SrcGetTaggingNotPermitted => {
-                ("SrcGetTaggingNotPermitted", "Reading the object's tags is not permitted")
-            }
-            R::SrcKeyNotFound => ("SrcKeyNotFound", "Source key does not exist"),
-            R::SrcKmsKeyInvalidState => {
-                ("SrcKmsKeyInvalidState", "Source KMS key is in an invalid state")
-            }
-            R::SrcObjectNotEligible => {
-                ("SrcObjectNotEligible", "Object is not eligible for replication")
-            }
-            R::SrcObjectNotFound => ("SrcObjectNotFound", "Object versionID is invalid"),
-            R::SrcReplicationNotPending => {
-                ("SrcReplicationNotPending", "Object is not pending replication")
-            }
-            R::SrcVersionNotFound => ("SrcVersionNotFound", "Source version does not exist"),
+            Self::AssumeRoleNotPermitted => "AssumeRoleNotPermitted",
+            Self::DstBucketNotFound => "DstBucketNotFound",
+            Self::DstBucketUnversioned => "DstBucketUnversioned",
+            Self::DstDelObjNotPermitted => "DstDelObjNotPermitted",
+            Self::DstKmsKeyInvalidState => "DstKmsKeyInvalidState",
+            Self::DstKmsKeyNotFound => "DstKmsKeyNotFound",
+            Self::DstObjectHardDeleted => "DstObjectHardDeleted",
+            Self::DstPutObjectNotPermitted => "DstPutObjectNotPermitted",
+            Self::DstPutTaggingNotPermitted => "DstPutTaggingNotPermitted",
+            Self::DstVersionNotFound => "DstVersionNotFound",
+            Self::InitiateReplicationNotPermitted => "InitiateReplicationNotPermitted",
+            Self::SrcBucketInvalidRegion => "SrcBucketInvalidRegion",
+            Self::SrcBucketNotFound => "SrcBucketNotFound",
+            Self::SrcBucketReplicationConfigMissing => "SrcBucketReplicationConfigMissing",
+            Self::SrcGetAclNotPermitted => "SrcGetAclNotPermitted",
+            Self::SrcGetObjectNotPermitted => "SrcGetObjectNotPermitted",
+            Self::SrcGetTaggingNotPermitted => "SrcGetTaggingNotPermitted",
+            Self::SrcKeyNotFound => "SrcKeyNotFound",
+            Self::SrcKmsKeyInvalidState => "SrcKmsKeyInvalidState",
+            Self::SrcObjectNotEligible => "SrcObjectNotEligible",
+            Self::SrcObjectNotFound => "SrcObjectNotFound",
+            Self::SrcReplicationNotPending => "SrcReplicationNotPending",
+            Self::SrcVersionNotFound => "SrcVersionNotFound",
         }
     }
 
-    /// The code, as events and reports spell it.
-    pub fn code(self) -> &'static str {
-        self.texts().0
-    }
-
-    /// The sentence beside the code.
+    /// The sentence beside the code in a completion report. Only the codes are published by AWS; the
+    /// sentences are examples.
     pub fn sentence(self) -> &'static str {
-        self.texts().1
+        match self {
+            Self::AssumeRoleNotPermitted => "Role cannot be assumed",
+            Self::DstBucketNotFound => "Destination bucket does not exist",
+            Self::DstBucketUnversioned => "Versioning is not enabled on the destination bucket",
+            Self::DstDelObjNotPermitted => {
+                "Delete marker replication is not permitted on the destination"
+            }
+            Self::DstKmsKeyInvalidState => "Destination KMS key is in an invalid state",
+            Self::DstKmsKeyNotFound => "Destination KMS key does not exist",
+            Self::DstObjectHardDeleted => "Object version was deleted from the destination bucket",
+            Self::DstPutObjectNotPermitted => {
+                "Replication to the destination bucket is not permitted"
+            }
+            Self::DstPutTaggingNotPermitted => "Replication of tags is not permitted",
+            Self::DstVersionNotFound => "Object version does not exist in the destination bucket",
+            Self::InitiateReplicationNotPermitted => "Initiating replication is not permitted",
+            Self::SrcBucketInvalidRegion => "Source bucket is not in the Region of the job",
+            Self::SrcBucketNotFound => "Source bucket does not exist",
+            Self::SrcBucketReplicationConfigMissing => {
+                "Source bucket has no replication configuration"
+            }
+            Self::SrcGetAclNotPermitted => "Reading the object's ACL is not permitted",
+            Self::SrcGetObjectNotPermitted => "Reading the object is not permitted",
+            Self::SrcGetTaggingNotPermitted => "Reading the object's tags is not permitted",
+            Self::SrcKeyNotFound => "Source key does not exist",
+            Self::SrcKmsKeyInvalidState => "Source KMS key is in an invalid state",
+            Self::SrcObjectNotEligible => "Object is not eligible for replication",
+            Self::SrcObjectNotFound => "Object versionID is invalid",
+            Self::SrcReplicationNotPending => "Object is not pending replication",
+            Self::SrcVersionNotFound => "Source version does not exist",
+        }
     }
 }
