@@ -45,6 +45,8 @@ pub struct Listed {
     pub key: String,
     /// Its length in bytes.
     pub size: u64,
+    /// When it was written, in milliseconds since the epoch.
+    pub modified_ms: u64,
 }
 
 /// What came of writing only if absent.
@@ -261,7 +263,10 @@ impl Store {
             let output = sent.map_err(|error| self.error("ListObjectsV2", prefix, &error))?;
             for object in output.contents() {
                 let key = object.key().unwrap_or_default().to_owned();
-                listed.push(Listed { key, size: object.size().unwrap_or_default().unsigned_abs() });
+                let size = object.size().unwrap_or_default().unsigned_abs();
+                let modified = object.last_modified().and_then(|at| at.to_millis().ok());
+                let modified_ms = u64::try_from(modified.unwrap_or_default()).unwrap_or_default();
+                listed.push(Listed { key, size, modified_ms });
             }
             token = output.next_continuation_token().map(str::to_owned);
             if token.is_none() {

@@ -1,6 +1,6 @@
 //! Failure events, as they come out of the queue: S3's own records, bare or wrapped by SNS. The
-//! reader is total: what it cannot read it gives back byte for byte with the reason, and one bad
-//! record does not take its neighbours with it.
+//! reader is total: a message that it cannot read it gives back byte for byte with the reason, and one
+//! bad record does not take its neighbours with it.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -48,7 +48,7 @@ pub enum Event {
 /// A piece of a message that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
-    /// The piece, byte for byte as far as it could be cut out.
+    /// The piece: a whole message byte for byte, or one record of several as JSON.
     pub text: String,
     /// What is wrong with it.
     pub why: String,
@@ -71,8 +71,9 @@ struct Record {
     event_version: String,
     event_time: String,
     s3: Entity,
+    /// Read field by field: what is odd in it must not cost the failure.
     #[serde(default)]
-    replication_event_data: ReplicationData,
+    replication_event_data: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,15 +92,6 @@ struct BucketEntity {
 struct ObjectEntity {
     key: String,
     version_id: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReplicationData {
-    replication_rule_id: Option<String>,
-    destination_bucket: Option<String>,
-    s3_operation: Option<String>,
-    failure_reason: Option<String>,
 }
 
 /// Reads one message.
@@ -127,6 +119,10 @@ fn read_into(body: &str, reading: &mut Reading) -> Result<(), String> {
 fn read_bare(message: &Value, reading: &mut Reading) -> Result<(), String> {
     if let Some(records) = message.get("Records") {
         let records = records.as_array().ok_or("its Records are no list")?;
+        if let [record] = records.as_slice() {
+            reading.events.push(read_record(record)?);
+            return Ok(());
+        }
         for record in records {
             match read_record(record) {
                 Ok(event) => reading.events.push(event),
@@ -167,17 +163,17 @@ fn read_failure(record: &Value) -> Result<Failure, String> {
     let key = Key::from_event(&record.s3.object.key).map_err(|why| why.to_string())?;
     let version = record.s3.object.version_id.ok_or("it has no versionId")?;
     let version = VersionId::try_from(version).map_err(|why| why.to_string())?;
-    let ReplicationData { replication_rule_id, destination_bucket, s3_operation, failure_reason } =
-        record.replication_event_data;
+    let data = record.replication_event_data;
+    let text = |name: &str| data.get(name).and_then(Value::as_str);
     Ok(Failure {
         bucket,
         key,
         version,
         at,
-        reason: Reason::parse(failure_reason.as_deref().unwrap_or_default()),
-        destination: destination_bucket.as_deref().and_then(destination),
-        rule: replication_rule_id,
-        operation: s3_operation,
+        reason: Reason::parse(text("failureReason").unwrap_or_default()),
+        destination: text("destinationBucket").and_then(destination),
+        rule: text("replicationRuleId").map(str::to_owned),
+        operation: text("s3Operation").map(str::to_owned),
     })
 }
 

@@ -133,7 +133,9 @@ impl Asked<'_> {
     /// What the jobs that ended, and those that S3 refused, mean for the bucket.
     fn ended(&self, circuits: &mut Vec<Circuit>, decision: &mut Decision) {
         for settled in self.settled.values() {
-            decision.notices.push(self.finished(settled));
+            if settled.ended != Ended::Lost {
+                decision.notices.push(self.finished(settled));
+            }
             match settled.ended {
                 Ended::Complete => circuits.retain(|circuit| circuit.cause().is_some()),
                 Ended::Failed => {

@@ -25,6 +25,11 @@ pub const SEGMENTS_PER_FOLD: usize = 256;
 pub const TOMBSTONE_MS: u64 = days(15);
 /// Causes that one row remembers; S3 allows 28 destinations a rule set.
 pub const BLAMES_MAX: usize = 28;
+/// A ledger run that no head names is a leftover of a launch that was cut short or lost, and is
+/// deleted when it is this old.
+pub const LEFTOVER_MS: u64 = days(7);
+/// Every so many generations of a head, leftovers are looked for.
+pub const LEFTOVERS_EVERY: u64 = 50;
 /// A reservation that no ledger head names is taken for abandoned after this.
 pub const RESERVATION_ORPHAN_MS: u64 = hours(1);
 /// A job that AWS does not know is lag until it is this old; then it is lost.

@@ -99,47 +99,96 @@ pub fn read_rows(bytes: &[u8]) -> Rows {
     let mut rows = Rows::default();
     let mut rest = bytes;
     while !rest.is_empty() {
-        let consumed = read_until_reject(rest, &mut rows);
-        rest = rest.get(consumed.max(1)..).unwrap_or_default();
+        let (sound, broken) = up_to_broken(rest);
+        read_sound(sound, &mut rows);
+        if !broken.is_empty() {
+            let why = "a quote that never closes".to_owned();
+            rows.rejects.push(RowReject { raw: broken.to_vec(), why });
+        }
+        rest = rest.get(sound.len() + broken.len()..).unwrap_or_default();
     }
     rows
 }
 
-/// Reads rows up to and including the first that is rejected; gives how far that is.
-fn read_until_reject(bytes: &[u8], rows: &mut Rows) -> usize {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
-    let mut record = csv::ByteRecord::new();
-    loop {
-        let from = reader.position().byte() as usize;
-        match reader.read_byte_record(&mut record) {
-            Ok(false) | Err(_) => return bytes.len(),
-            Ok(true) => {}
+/// Cuts off what comes before the first record whose quote never closes, and that record, which ends
+/// where a line is a row by itself: left to a CSV parser it would take in all rows up to the next
+/// quote, unseen. One pass over the bytes, however many quotes are broken.
+fn up_to_broken(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (mut record, mut at, mut quote) = (0, 0, Quote::FieldStart);
+    for line in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+        if quote == Quote::Open && is_row(line) {
+            break;
         }
-        let to = reader.position().byte() as usize;
-        let raw = bytes.get(from..to).unwrap_or_default();
-        let first_line = raw.iter().position(|byte| *byte == b'\n').map_or(raw.len(), |at| at + 1);
-        if swallows_rows(raw, first_line) {
-            let raw = raw.get(..first_line).unwrap_or_default().to_vec();
-            rows.rejects.push(RowReject { raw, why: "a quote that never closes".to_owned() });
-            return from + first_line;
+        quote = line.iter().fold(quote, |quote, byte| quote.after(*byte));
+        at += line.len();
+        if quote != Quote::Open {
+            record = at;
         }
-        match read_row(&record) {
-            Ok(row) => rows.rows.push(row),
-            Err(why) => rows.rejects.push(RowReject { raw: raw.to_vec(), why }),
+    }
+    let sound = bytes.get(..record).unwrap_or_default();
+    (sound, bytes.get(record..at).unwrap_or_default())
+}
+
+/// Where a place in a CSV file stands towards quotes (RFC 4180).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quote {
+    /// A field begins: a quote here opens.
+    FieldStart,
+    /// In a field, where a quote is a character like any other.
+    Bare,
+    /// Between quotes: commas and line ends are text.
+    Open,
+    /// After a quote between quotes: one more is text, anything else lies outside.
+    Closing,
+}
+
+impl Quote {
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::FieldStart | Self::Closing, b'"') => Self::Open,
+            (Self::Open, b'"') => Self::Closing,
+            (Self::Open, _) => Self::Open,
+            (_, b',' | b'\n' | b'\r') => Self::FieldStart,
+            _ => Self::Bare,
         }
     }
 }
 
-/// Whether a record of several lines has a line that begins as the record itself does, with the name
-/// of the bucket: then its quote never closed, and what it took in are rows.
-fn swallows_rows(raw: &[u8], first_line: usize) -> bool {
-    let Some(bucket) = raw.iter().position(|byte| *byte == b',') else {
-        return false;
-    };
-    let (Some(start), Some(rest)) = (raw.get(..=bucket), raw.get(first_line..)) else {
-        return false;
-    };
-    rest.split(|byte| *byte == b'\n').any(|line| line.starts_with(start))
+/// Whether a line reads as a row, or as the beginning of one whose message goes on.
+fn is_row(line: &[u8]) -> bool {
+    let mut record = csv::ByteRecord::new();
+    matches!(csv_reader(line).read_byte_record(&mut record), Ok(true)) && read_row(&record).is_ok()
+}
+
+fn csv_reader(bytes: &[u8]) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes)
+}
+
+/// Reads rows of which every quote closes.
+fn read_sound(bytes: &[u8], rows: &mut Rows) {
+    let mut reader = csv_reader(bytes);
+    let mut record = csv::ByteRecord::new();
+    loop {
+        let from = reader.position().byte() as usize;
+        let Ok(true) = reader.read_byte_record(&mut record) else { return };
+        let to = reader.position().byte() as usize;
+        match read_row(&record) {
+            Ok(row) => rows.rows.push(row),
+            Err(why) => rows.rejects.push(RowReject { raw: raw_line(bytes, from, to), why }),
+        }
+    }
+}
+
+/// The bytes of one record: without the blank lines before it, which the reader skips, and with the
+/// second half of a CRLF, which it leaves for later.
+fn raw_line(bytes: &[u8], from: usize, to: usize) -> Vec<u8> {
+    let raw = bytes.get(from..to).unwrap_or_default();
+    let start = raw.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(0);
+    let mut raw = raw.get(start..).unwrap_or_default().to_vec();
+    if raw.ends_with(b"\r") && bytes.get(to) == Some(&b'\n') {
+        raw.push(b'\n');
+    }
+    raw
 }
 
 fn read_row(record: &csv::ByteRecord) -> Result<ReportRow, String> {

@@ -25,7 +25,7 @@ pub enum StateKey<'a> {
     /// `ledger/<bucket>/head.json`: the commit point. Written by launch, by compare-and-swap.
     Head(&'a Bucket),
     /// `ledger/<bucket>/<n>-<launch>.csv.zst`: a ledger run. Written by launch; deleted by the launch
-    /// that replaced it.
+    /// that replaced it, or a week later if no head came to name it.
     Ledger(&'a Bucket, u64, &'a str),
     /// `plans/<bucket>/<plan>.json`: the intent of a job. Written by launch, only if absent; expires.
     Plan(&'a Bucket, &'a PlanId),
@@ -86,6 +86,8 @@ pub enum StatePrefix<'a> {
     AllOutboxes,
     /// Segments of one bucket.
     Failures(&'a Bucket),
+    /// One bucket's ledger: its head and its runs.
+    Ledger(&'a Bucket),
     /// Chunks of one job's report.
     Verdicts(&'a Bucket, &'a JobId),
     /// Notices of one bucket's outbox.
@@ -99,6 +101,7 @@ impl fmt::Display for StatePrefix<'_> {
             Self::AllLedgers => write!(f, "ledger/"),
             Self::AllOutboxes => write!(f, "outbox/"),
             Self::Failures(bucket) => write!(f, "failures/{bucket}/"),
+            Self::Ledger(bucket) => write!(f, "ledger/{bucket}/"),
             Self::Verdicts(bucket, job) => write!(f, "verdicts/{bucket}/{job}/"),
             Self::Outbox(bucket) => write!(f, "outbox/{bucket}/"),
         }

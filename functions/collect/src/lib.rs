@@ -11,6 +11,7 @@ use resilver_heal::key::Bucket;
 use resilver_heal::notice::{Notice, NoticeFact};
 use resilver_heal::segment::{Gathering, Segment};
 use resilver_heal::state::StateKey;
+use resilver_heal::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tracing::{error, info};
@@ -46,6 +47,17 @@ pub struct Message {
     /// Its body: an S3 notification, bare or wrapped by SNS.
     #[serde(default)]
     pub body: String,
+    /// What the queue knows of it.
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+/// What the queue knows of a message.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Attributes {
+    /// When it was sent, in milliseconds since the epoch; the same whenever it is delivered.
+    #[serde(default, rename = "SentTimestamp")]
+    pub sent: String,
 }
 
 /// Lambda's `ReportBatchItemFailures` answer.
@@ -71,7 +83,8 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, batch: Batch) -> Answer {
     for message in &batch.records {
         let reading = read_message(&message.body);
         reading.events.into_iter().for_each(|event| gathering.add(event));
-        rejects.extend(reading.rejects);
+        let sent = message.attributes.sent.parse().map_or(woken.now, Timestamp);
+        rejects.extend(reading.rejects.into_iter().map(|reject| (sent, reject)));
     }
     let stored = store(ctx, woken, gathering, &rejects).await;
     let Err(problem) = stored else {
@@ -86,7 +99,7 @@ async fn store(
     ctx: &Ctx,
     woken: &Woken,
     gathering: Gathering,
-    rejects: &[Reject],
+    rejects: &[(Timestamp, Reject)],
 ) -> Result<(), AwsError> {
     if gathering.thresholds + gathering.others > 0 {
         let (thresholds, others) = (gathering.thresholds, gathering.others);
@@ -103,23 +116,25 @@ async fn store(
 }
 
 /// Keeps what could not be read and puts one notice about it into the outbox. Its bucket is not
-/// known, so the notice is told in the name of the state bucket.
-async fn reject(ctx: &Ctx, woken: &Woken, rejects: &[Reject]) -> Result<(), AwsError> {
+/// known, so the notice is told in the name of the state bucket. It is dated by its first message, so
+/// that the same message delivered again is the same notice.
+async fn reject(ctx: &Ctx, woken: &Woken, rejects: &[(Timestamp, Reject)]) -> Result<(), AwsError> {
     let mut first = None;
-    for reject in rejects {
+    for (sent, reject) in rejects {
         let name = hex::encode(Sha256::digest(&reject.text));
         let name = format!("{}.txt", name.chars().take(16).collect::<String>());
         let key = StateKey::Rejects("events", "-", &name).to_string();
         let body = Bytes::copy_from_slice(reject.text.as_bytes());
         ctx.store.put(&key, body, "application/octet-stream").await?;
         error!(key, why = reject.why.as_str(), "event could not be read, it is kept");
-        first.get_or_insert(key);
+        first.get_or_insert((*sent, key));
     }
-    let (Some(kept), Ok(bucket)) = (first, Bucket::try_from(ctx.store.bucket.clone())) else {
+    let (Some((sent, kept)), Ok(bucket)) = (first, Bucket::try_from(ctx.store.bucket.clone()))
+    else {
         return Ok(());
     };
     let fact = NoticeFact::Rejected { from: "events".into(), pieces: rejects.len() as u64, kept };
-    let notice = Notice::new(&bucket, woken.now, woken.now, fact);
+    let notice = Notice::new(&bucket, woken.now, sent, fact);
     let key = StateKey::Outbox(&bucket, &notice.id).to_string();
     ctx.store.put_json_new(&key, &notice).await.map(drop)
 }

@@ -7,6 +7,7 @@
 mod account;
 mod error;
 mod job;
+mod leftovers;
 mod news;
 pub mod order;
 mod outbox;

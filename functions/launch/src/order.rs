@@ -38,7 +38,7 @@ use sha2::{Digest, Sha256};
 
 use crate::news::News;
 use crate::write::Written;
-use crate::{Ctx, LaunchError, account, job, outbox, stream, write};
+use crate::{Ctx, LaunchError, account, job, leftovers, outbox, stream, write};
 
 /// What a launch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +132,7 @@ async fn attempt(
     }
     outbox::publish(ctx, &held.head).await?;
     news.delete(ctx, written.replaced.as_deref()).await?;
+    leftovers::delete(ctx, &held.head).await?;
     Ok(Some(if started || plan.is_some() { Launched::Started } else { Launched::Folded }))
 }
 

@@ -86,7 +86,13 @@ fn a_record_is_read_whatever_it_has_besides_what_we_need() {
     check("/eventName", json!("ObjectCreated:Put"), Ok(Event::Other("ObjectCreated:Put".into())));
     check(&format!("{data}/failureReason"), json!("BrandNew"), Ok(Event::Failed(unknown)));
     check(&format!("{data}/failureReason"), Value::Null, Ok(Event::Failed(silent)));
-    check(&format!("{data}/destinationBucket"), json!("?"), Ok(Event::Failed(nowhere)));
+    for odd in [json!("?"), json!(7), Value::Null] {
+        check(&format!("{data}/destinationBucket"), odd, Ok(Event::Failed(nowhere.clone())));
+    }
+    let bare = Failure { reason: Reason::unspecified(), rule: None, operation: None, ..nowhere };
+    for odd in [json!([]), json!("?"), Value::Null] {
+        check(data, odd, Ok(Event::Failed(bare.clone())));
+    }
 }
 
 #[test]
@@ -102,7 +108,9 @@ fn a_record_that_cannot_be_read_is_kept_and_its_neighbour_collected() {
 
 #[test]
 fn a_message_that_cannot_be_read_is_kept_byte_for_byte() {
-    for body in ["", "{", "null", "[]", "{\"Records\": 3}", "{\"Message\": \"{\"}", "\u{0}é"] {
+    let alone = r#"{ "Records": [ {"eventName": "Replication:OperationFailedReplication"} ] }"#;
+    for body in [alone, "", "{", "null", "[]", "{\"Records\": 3}", "{\"Message\": \"{\"}", "\u{0}é"]
+    {
         let reading = read_message(body);
         assert_eq!(reading.rejects[0].text, body);
         assert_eq!(reading.events, []);

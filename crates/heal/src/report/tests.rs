@@ -64,6 +64,16 @@ fn columns_are_told_apart_by_content() {
     }
 }
 
+/// Every good row of `file` is read, and `bad` is what is given back.
+fn check_bad(good: &str, bad: &str, file: &str) {
+    let rows = read_rows(file.as_bytes());
+    let good = read_rows(good.as_bytes()).rows;
+    assert_eq!(rows.rows, [good.clone(), good.clone(), good].concat(), "{file}");
+    let raw: Vec<u8> = rows.rejects.iter().flat_map(|reject| reject.raw.clone()).collect();
+    let filled = |text: &str| text.lines().filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
+    assert_eq!(filled(&String::from_utf8_lossy(&raw)), filled(bad), "{file}");
+}
+
 #[test]
 fn one_bad_row_sinks_nothing() {
     let good = "src-bucket,good,v,succeeded,200,,success\n";
@@ -76,12 +86,19 @@ fn one_bad_row_sinks_nothing() {
         "src-bucket,k,v,failed,500,Odd,\"never closes\n",
         "src-bucket,\"k,v,failed,500,Odd,never closes either\n",
         "\n\ngarbage\n",
+        "\"garbage\n",
+        "\"src-bucket,k,v,failed,500,Odd,closes nowhere\n",
+        "other-bucket,k,v,failed,500,Odd,\"never closes\n",
+        "\nsrc-bucket,k,v,failed,500,Odd,\"never closes\n",
+        "src-bucket,k,v,failed,500,Odd,\"never closes\nand goes on\n",
+        "src-bucket,k,v,failed,500,x\"a,\"closes, and opens another\n",
     ] {
-        let file = format!("{good}{bad}{good}{good}");
-        let rows = read_rows(file.as_bytes());
-        assert_eq!(rows.rows.len(), 3, "{bad}{rows:?}");
-        let raw: Vec<u8> = rows.rejects.iter().flat_map(|reject| reject.raw.clone()).collect();
-        assert_eq!(String::from_utf8_lossy(&raw).trim(), bad.trim());
+        for end in ["\n", "\r\n"] {
+            let [good, bad] = [good, bad].map(|text| text.replace('\n', end));
+            check_bad(&good, &bad, &format!("{good}{bad}{good}{good}"));
+            check_bad(&good, &bad, &format!("{good}{good}{good}{bad}"));
+            check_bad(&good, &bad.repeat(3), &format!("{bad}{good}{bad}{good}{good}{bad}"));
+        }
     }
     let mut file = good.as_bytes().to_vec();
     file.extend_from_slice(b"src-bucket,\xff\xfe,v,succeeded,200,,not UTF-8\n");
