@@ -1,22 +1,50 @@
-//! Notices as chat messages.
+//! Notices as chat messages. The words are chosen once, in [`words`], and set for each chat by its own
+//! rules. Keys and sentences in a notice are foreign text: they are shown, and never obeyed.
+//!
+//! It posts nothing; `notify` does.
+
+mod escape;
+mod slack;
+mod teams;
+mod webhook;
+pub mod words;
 
 use resilver_heal::notice::Notice;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// What a chat speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
-    /// Slack.
+    /// A Slack incoming webhook.
     Slack,
-    /// Teams.
+    /// A Power Automate workflow of Microsoft Teams, "When a Teams webhook request is received".
     Teams,
-    /// Webhook.
+    /// Any service that takes JSON.
     Webhook,
 }
 
-/// Renders.
-pub fn render(_target: Target, notice: &Notice) -> Value {
-    json!({"text": notice.id, "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": format!("{:?}", notice.fact)}}]})
+/// The body to post for a notice.
+pub fn render(target: Target, notice: &Notice) -> Value {
+    let said = words::say(notice);
+    match target {
+        Target::Slack => slack::render(notice, &said),
+        Target::Teams => teams::render(notice, &said),
+        Target::Webhook => webhook::render(notice, &said),
+    }
 }
+
+/// A notice as plain text, a few lines.
+pub fn text(notice: &Notice) -> String {
+    let said = words::say(notice);
+    let mut text = escape::plain(&said.title);
+    for line in said.lines.iter().chain(&said.next) {
+        text.push('\n');
+        text.push_str(&escape::plain(&line.text()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -119,27 +119,44 @@ fn a_message_may_have_line_ends() {
     assert_eq!(rows.rejects, []);
 }
 
-/// However a file is cut, every row is in exactly one chunk.
-#[test]
-fn chunks_cover_every_row_once() {
-    let mut file = Vec::new();
+/// Rows of all kinds, every tenth of them broken.
+fn file(broken: bool) -> Vec<u8> {
+    let mut file = String::new();
     for n in 0..40 {
         let message = ["ok", "\"two\nlines\"", "\"a, \"\"b\"\"\"", ""][n % 4];
+        let message = if broken && n % 10 == 9 { "\"never closes" } else { message };
         let key = "x".repeat(n * 7 % 23 + 1);
-        file.extend_from_slice(
-            format!("src-bucket,{key}{n},v{n},failed,500,Odd,{message}\n").as_bytes(),
-        );
+        file += &format!("src-bucket,{key}{n},v{n},failed,500,Odd,{message}\n");
     }
-    let whole = read_rows(&file);
-    assert_eq!((whole.rows.len(), whole.rejects.len()), (40, 0));
-    for chunk_bytes in [1, 2, 3, 7, 50, 64, 100, 1_000, 10_000] {
-        let mut pieces = Vec::new();
-        for k in 0..file.len().div_ceil(chunk_bytes) {
-            let from = k * chunk_bytes;
-            let to = (from + chunk_bytes + 200).min(file.len());
-            let window = &file[from.saturating_sub(1)..to];
-            pieces.extend_from_slice(rows_of_chunk(window, k == 0, chunk_bytes, &bucket()));
+    file.into_bytes()
+}
+
+fn chunks(file: &[u8], chunk_bytes: usize) -> Vec<&[u8]> {
+    let chunk = |k: usize| {
+        let from = k * chunk_bytes;
+        let to = (from + chunk_bytes + 200).min(file.len());
+        let window = &file[from.saturating_sub(1)..to];
+        rows_of_chunk(window, k == 0, chunk_bytes, &bucket())
+    };
+    (0..file.len().div_ceil(chunk_bytes)).map(chunk).collect()
+}
+
+/// However a file is cut, every row is in exactly one chunk, and every chunk says of its rows what the
+/// whole file says.
+#[test]
+fn chunks_cover_every_row_once() {
+    for (file, counts) in [(file(false), (40, 0)), (file(true), (36, 4))] {
+        let whole = read_rows(&file);
+        assert_eq!((whole.rows.len(), whole.rejects.len()), counts);
+        for chunk_bytes in [1, 2, 3, 7, 50, 64, 100, 1_000, 10_000] {
+            let pieces = chunks(&file, chunk_bytes);
+            assert_eq!(pieces.concat(), file, "chunks of {chunk_bytes}");
+            let mut read = Rows::default();
+            for piece in pieces.into_iter().map(read_rows) {
+                read.rows.extend(piece.rows);
+                read.rejects.extend(piece.rejects);
+            }
+            assert_eq!(read, whole, "chunks of {chunk_bytes}");
         }
-        assert_eq!(pieces, file, "chunks of {chunk_bytes}");
     }
 }
