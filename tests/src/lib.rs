@@ -1,1 +1,233 @@
-//! Stories, laws and storms
+//! The scene that stories and storms are played in: Resilver installed on the embedded AWS, a source
+//! bucket that replicates, things that break, and time. After every step that ran a function, every
+//! law is checked.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+pub mod laws;
+mod setup;
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ServerSideEncryption;
+use resilver::app::{App, Options};
+use resilver_emulator::Emulator;
+use resilver_emulator::world::fault::Rule;
+use resilver_emulator::world::{Config, Millis, World, queue};
+use resilver_heal::entry::{Entry, State};
+use resilver_heal::key::Bucket;
+use resilver_heal::ledger::Head;
+use resilver_heal::time::{days, minutes};
+use serde_json::Value;
+
+pub use setup::{REPLICAS, ROLE, SOURCE, Trouble};
+
+/// The state bucket of every scene.
+pub const STATE: &str = "resilver-state";
+
+/// How a scene differs from another.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// Seed of the embedded AWS.
+    pub seed: u64,
+    /// Destinations of the source bucket: 1 or 2.
+    pub replicas: usize,
+    /// Whether the account has a CloudTrail trail.
+    pub trail: bool,
+    /// The installation.
+    pub app: Options,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self { seed: 1, replicas: 1, trail: true, app: Options::default() }
+    }
+}
+
+/// A scene.
+#[derive(Debug)]
+pub struct Scene {
+    /// The installation.
+    pub app: App,
+    /// The source bucket.
+    pub bucket: Bucket,
+    /// How many destinations it has.
+    pub replicas: usize,
+    /// What the limits are.
+    pub options: Options,
+}
+
+impl Scene {
+    /// The usual scene.
+    pub async fn new() -> Self {
+        Self::given(Given::default()).await
+    }
+
+    /// A scene that differs.
+    pub async fn given(given: Given) -> Self {
+        let config = Config { seed: given.seed, trail: given.trail, ..Config::default() };
+        let app = App::deploy(Emulator::new(config), &given.app).await.unwrap();
+        setup::buckets(&app, given.replicas).await;
+        app.enroll(SOURCE).await.unwrap();
+        let bucket = Bucket::try_from(SOURCE.to_owned()).unwrap();
+        Self { app, bucket, replicas: given.replicas, options: given.app }
+    }
+
+    /// Uploads an object; gives its version id.
+    pub async fn put(&self, key: &str, body: &str) -> String {
+        let call = self.app.clients.s3.put_object().bucket(SOURCE).key(key);
+        let call = call.metadata("of", "a story").tagging("team=storage");
+        let put = call.body(ByteStream::from(body.as_bytes().to_vec())).send().await.unwrap();
+        put.version_id().unwrap().to_owned()
+    }
+
+    /// Uploads an object that is encrypted with the source's key; gives its version id.
+    pub async fn put_kms(&self, key: &str, body: &str) -> String {
+        let call = self.app.clients.s3.put_object().bucket(SOURCE).key(key);
+        let call = call.server_side_encryption(ServerSideEncryption::AwsKms);
+        let call = call.ssekms_key_id(setup::SOURCE_KEY);
+        let put = call.body(ByteStream::from(body.as_bytes().to_vec())).send().await.unwrap();
+        put.version_id().unwrap().to_owned()
+    }
+
+    /// Uploads so many objects.
+    pub async fn put_many(&self, number: usize) -> Vec<(String, String)> {
+        let mut put = Vec::new();
+        for n in 0..number {
+            let key = format!("folder {}/{n:04}+%.txt", n % 3);
+            let id = self.put(&key, &format!("object {n}")).await;
+            put.push((key, id));
+        }
+        put
+    }
+
+    /// Deletes one version for good.
+    pub async fn delete_version(&self, bucket: &str, key: &str, id: &str) {
+        let call = self.app.clients.s3.delete_object().bucket(bucket).key(key).version_id(id);
+        call.send().await.unwrap();
+    }
+
+    /// The replication status of a version of the source.
+    pub async fn status(&self, key: &str, id: &str) -> Option<String> {
+        let read = resilver_aws::objects::head(&self.app.clients, SOURCE, key, id).await.unwrap();
+        read.and_then(|head| head.replication)
+    }
+
+    /// The bytes of a version, wherever it is; `None` if it is not there.
+    pub async fn bytes(&self, bucket: &str, key: &str, id: &str) -> Option<Vec<u8>> {
+        let call = self.app.clients.s3.get_object().bucket(bucket).key(key).version_id(id);
+        let output = call.send().await.ok()?;
+        Some(output.body.collect().await.unwrap().into_bytes().to_vec())
+    }
+
+    /// Breaks something, or repairs it.
+    pub fn make(&self, trouble: Trouble, broken: bool) {
+        self.app.emulator.with(|world| setup::make(world, trouble, broken));
+    }
+
+    /// Makes requests meet a mishap.
+    pub fn fault(&self, rule: Rule) {
+        self.app.emulator.with(|world| world.faults.add(rule));
+    }
+
+    /// Puts a message into the failure queue, as anybody might.
+    pub fn tell(&self, body: &str) {
+        self.app.emulator.with(|world| {
+            queue::send(world, "resilver-failures", body.to_owned()).unwrap();
+        });
+    }
+
+    /// Lets time pass, checking every law after every step that ran a function.
+    pub async fn run(&self, ms: Millis) {
+        let until = self.app.emulator.now() + ms;
+        loop {
+            if !self.app.turn().await.is_empty() {
+                laws::check(self).await;
+            }
+            if self.app.emulator.next_due().is_none_or(|due| due > until) {
+                break;
+            }
+            self.app.emulator.step();
+        }
+        self.app.emulator.with(|world| world.advance_to(until));
+    }
+
+    /// Lets time pass until nothing is left to do, at most two weeks; the laws hold all the way.
+    pub async fn heal(&self) {
+        for _ in 0..2 * 24 * 14 {
+            self.run(minutes(30)).await;
+            if self.app.run_until_quiet(&self.bucket, 0, |_| {}).await.unwrap() {
+                return;
+            }
+        }
+        panic!("after {} days: {:#?}", days(14) / days(1), self.head().await);
+    }
+
+    /// The head of the source's ledger.
+    pub async fn head(&self) -> Head {
+        self.app.head(&self.bucket).await.unwrap().expect("nothing was ever collected")
+    }
+
+    /// Every entry of the ledger, tombstones included.
+    pub async fn entries(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        if let Some(head) = self.app.head(&self.bucket).await.unwrap() {
+            self.app.entries(&head, |entry| entries.push(entry)).await.unwrap();
+        }
+        entries
+    }
+
+    /// How many entries are in each state.
+    pub async fn states(&self) -> BTreeMap<&'static str, usize> {
+        let mut states = BTreeMap::new();
+        for entry in self.entries().await {
+            let name = match entry.state {
+                State::Waiting { .. } => "waiting",
+                State::InFlight { .. } => "in flight",
+                State::Confirming { .. } => "confirming",
+                State::Held => "held",
+                State::Quarantined { .. } => "quarantined",
+                State::Left { outcome, .. } => outcome.as_str(),
+            };
+            *states.entry(name).or_default() += 1;
+        }
+        states
+    }
+
+    /// The titles of the chat messages that a chat has taken, in order.
+    pub fn said(&self) -> Vec<String> {
+        let posted = self.app.emulator.outbox().into_iter().filter(|posted| posted.status == 200);
+        let titles = posted.map(|posted| {
+            let body: Value = serde_json::from_slice(&posted.body).unwrap();
+            body["text"].as_str().unwrap().to_owned()
+        });
+        titles.collect()
+    }
+
+    /// How many messages have this in their title.
+    pub fn said_about(&self, part: &str) -> usize {
+        self.said().iter().filter(|title| title.contains(part)).count()
+    }
+
+    /// Batch jobs that were made so far.
+    pub fn jobs(&self) -> usize {
+        self.app.emulator.with(|world| world.jobs.iter().count())
+    }
+
+    /// Keys of the state bucket under a prefix.
+    pub async fn stored(&self, prefix: &str) -> Vec<String> {
+        let listed = self.app.store.list(prefix, usize::MAX).await.unwrap();
+        listed.into_iter().map(|object| object.key).collect()
+    }
+
+    /// Looks at the embedded AWS.
+    pub fn world<R>(&self, look: impl FnOnce(&mut World) -> R) -> R {
+        self.app.emulator.with(look)
+    }
+}
+
+/// Two destinations.
+pub fn two() -> Given {
+    Given { replicas: 2, ..Given::default() }
+}

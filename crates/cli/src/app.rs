@@ -32,12 +32,14 @@ pub struct Options {
     pub chats: Value,
     /// How long failures are gathered into a batch, in milliseconds.
     pub window: Millis,
+    /// How often `launch` is woken, as a schedule has it.
+    pub launch_every: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let chats = json!([{"name": "slack", "kind": "slack", "url": SLACK}]);
-        Self { limits: Limits::default(), chats, window: 60_000 }
+        Self { limits: Limits::default(), chats, window: 60_000, launch_every: "rate(5 minutes)" }
     }
 }
 
@@ -289,7 +291,7 @@ fn wire(world: &mut World, options: &Options) -> Result<(), Refusal> {
         report_failures: true,
     };
     lambda::map(world, mapping);
-    schedule::create(world, "resilver-launch", "rate(5 minutes)", "launch", None)?;
+    schedule::create(world, "resilver-launch", options.launch_every, "launch", None)?;
     schedule::create(world, "resilver-settle", "rate(15 minutes)", "settle", None)?;
     let jobs = json!({
         "source": ["aws.s3"],

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::key::{Bucket, Key, VersionId};
+use crate::limits::FUTURE_MS;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
@@ -43,6 +44,20 @@ pub enum Event {
     ReplicatedAfterThreshold,
     /// An event of another kind.
     Other(String),
+}
+
+impl Event {
+    /// The event, dated `sent` if it claims to be of a later hour: a failure of the future would wait
+    /// for it, and no tombstone would be younger.
+    #[must_use]
+    pub fn no_later_than(mut self, sent: Timestamp) -> Self {
+        if let Self::Failed(failure) | Self::NotTracked(failure) = &mut self
+            && failure.at > sent.plus_ms(FUTURE_MS)
+        {
+            failure.at = sent;
+        }
+        self
+    }
 }
 
 /// A piece of a message that could not be read.

@@ -23,6 +23,8 @@ pub const CHUNKS_PER_SETTLE: usize = 64;
 pub const SEGMENTS_PER_FOLD: usize = 256;
 /// How long a row that left is remembered: longer than a queue can hold an event (14 days).
 pub const TOMBSTONE_MS: u64 = days(15);
+/// An event that is dated so much later than its message was sent is not believed.
+pub const FUTURE_MS: u64 = hours(1);
 /// Causes that one row remembers; S3 allows 28 destinations a rule set.
 pub const BLAMES_MAX: usize = 28;
 /// A ledger run that no head names is a leftover of a launch that was cut short or lost, and is

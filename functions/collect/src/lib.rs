@@ -82,8 +82,8 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, batch: Batch) -> Answer {
     let mut rejects = Vec::new();
     for message in &batch.records {
         let reading = read_message(&message.body);
-        reading.events.into_iter().for_each(|event| gathering.add(event));
         let sent = message.attributes.sent.parse().map_or(woken.now, Timestamp);
+        reading.events.into_iter().for_each(|event| gathering.add(event.no_later_than(sent)));
         rejects.extend(reading.rejects.into_iter().map(|reject| (sent, reject)));
     }
     let stored = store(ctx, woken, gathering, &rejects).await;

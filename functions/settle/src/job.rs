@@ -128,7 +128,7 @@ async fn settle(ctx: &Ctx, woken: &Woken, over: Over) -> Result<Outcome, SettleE
         return Ok(Outcome::Partly);
     };
     if tally.unreadable > 0 {
-        let kept = StateKey::Rejects("report", bucket.as_str(), job.as_str()).to_string();
+        let kept = StateKey::Rejects("report", bucket.as_str(), job.as_str()).to_string() + "/";
         let pieces = tally.unreadable;
         let fact = NoticeFact::Rejected { from: "report".to_owned(), pieces, kept };
         tell(ctx, &Notice::new(&bucket, woken.now, settling.at, fact)).await?;

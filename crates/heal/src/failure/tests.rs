@@ -115,3 +115,12 @@ fn a_message_that_cannot_be_read_is_kept_byte_for_byte() {
         assert_eq!(reading.events, []);
     }
 }
+
+#[test]
+fn an_event_of_the_future_is_dated_by_its_message() {
+    let sent = Timestamp::parse("2024-09-05T21:05:00Z").unwrap();
+    let late = Failure { at: Timestamp::parse("9999-01-01T00:00:00Z").unwrap(), ..documented() };
+    let expected = Event::Failed(Failure { at: sent, ..documented() });
+    assert_eq!(Event::Failed(late).no_later_than(sent), expected);
+    assert_eq!(Event::Failed(documented()).no_later_than(sent), Event::Failed(documented()));
+}

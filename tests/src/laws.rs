@@ -1,0 +1,72 @@
+//! Every law, checked on what is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use resilver_heal::account::Account;
+use resilver_heal::entry::State;
+use resilver_heal::laws;
+use resilver_heal::ledger::Counts;
+use resilver_heal::manifest;
+use resilver_heal::run::ObjectVersion;
+use resilver_heal::state::StateKey;
+
+use crate::Scene;
+
+/// Panics with the law that does not hold.
+pub async fn check(scene: &Scene) {
+    let limits = &scene.options.limits;
+    if let Some(head) = scene.app.head(&scene.bucket).await.unwrap() {
+        laws::nowhere_is_nowhere(&head).unwrap();
+        let mut counts = Counts::default();
+        let mut flying = BTreeMap::new();
+        let mut last = None;
+        for entry in scene.entries().await {
+            counts.count(&entry);
+            laws::attempts_are_bounded(&entry, limits).unwrap();
+            if let State::InFlight { plan, .. } = &entry.state {
+                *flying.entry(plan.clone()).or_default() += 1;
+            }
+            assert!(last < Some(entry.id.clone()), "the run is in order, one row a version");
+            last = Some(entry.id);
+        }
+        assert_eq!(counts, head.counts, "the head counts what its run holds");
+        laws::nothing_flies_alone(&head, &flying).unwrap();
+        assert!(head.flights.values().all(|flight| flight.rows <= limits.job_rows_max));
+    }
+    let account = scene.app.store.get_json::<Account>(&StateKey::Account.to_string()).await;
+    if let Some(account) = account.unwrap() {
+        laws::spending_is_bounded(&account.value, limits).unwrap();
+    }
+    one_job_at_a_time(scene).await;
+    let ids = said(scene);
+    let once: BTreeSet<_> = ids.iter().collect();
+    assert_eq!(once.len(), ids.len(), "said, and once: {ids:#?}");
+}
+
+/// Reads the manifest of every job that has not ended.
+async fn one_job_at_a_time(scene: &Scene) {
+    let running: Vec<String> = scene.world(|world| {
+        let jobs = world.jobs.iter().filter(|job| !job.status.is_terminal());
+        jobs.filter_map(|job| job.request.description.clone()).collect()
+    });
+    let mut manifests: Vec<Vec<ObjectVersion>> = Vec::new();
+    for description in running {
+        let (bucket, plan) =
+            resilver_heal::plan::PlanId::of_description(&description).expect("a job of ours");
+        let key = StateKey::Manifest(&bucket, &plan).to_string();
+        let manifest = scene.app.store.get(&key).await.unwrap().expect("a manifest");
+        let text = String::from_utf8(manifest.bytes.to_vec()).unwrap();
+        let rows = text.lines().map(|line| {
+            let (_, key, version) = manifest::parse_line(line).expect("a row");
+            ObjectVersion { key, version }
+        });
+        manifests.push(rows.collect());
+    }
+    laws::one_job_at_a_time(manifests.iter().map(Vec::as_slice)).unwrap();
+}
+
+/// Every message that a chat has taken: its whole body, which no other message has.
+fn said(scene: &Scene) -> Vec<String> {
+    let posted = scene.app.emulator.outbox().into_iter().filter(|posted| posted.status == 200);
+    posted.map(|posted| String::from_utf8(posted.body.to_vec()).unwrap()).collect()
+}

@@ -1,0 +1,111 @@
+//! The account of a scene, and what can break in it.
+
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination,
+    EncryptionConfiguration, Metrics, MetricsStatus, ReplicationConfiguration, ReplicationRule,
+    ReplicationRuleFilter, ReplicationRuleStatus, SourceSelectionCriteria, SseKmsEncryptedObjects,
+    SseKmsEncryptedObjectsStatus, VersioningConfiguration,
+};
+use resilver::app::App;
+use resilver_emulator::world::World;
+use resilver_emulator::world::bucket::Versioning;
+use resilver_emulator::world::iam::Role;
+
+/// The bucket that replicates.
+pub const SOURCE: &str = "source-bucket";
+/// Where it replicates to.
+pub const REPLICAS: [&str; 2] = ["replica-a", "replica-b"];
+/// The role that S3 replicates with.
+pub const ROLE: &str = "arn:aws:iam::111122223333:role/replication";
+pub(crate) const SOURCE_KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/source";
+const KEYS: [&str; 2] = [
+    "arn:aws:kms:us-east-1:111122223333:key/replica-a",
+    "arn:aws:kms:us-east-1:111122223333:key/replica-b",
+];
+
+/// Something that breaks, at one of the destinations where there are several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// `DstBucketUnversioned`: versioning of a destination is suspended.
+    Unversioned(usize),
+    /// `DstPutObjectNotPermitted`: the role may not write to a destination.
+    Denied(usize),
+    /// `DstKmsKeyInvalidState`: the key of a destination is disabled.
+    Key(usize),
+    /// `AssumeRoleNotPermitted`: S3 may not assume the role.
+    Trust,
+}
+
+/// Breaks something, or repairs it.
+pub(crate) fn make(world: &mut World, trouble: Trouble, broken: bool) {
+    match trouble {
+        Trouble::Unversioned(n) => {
+            let versioning = if broken { Versioning::Suspended } else { Versioning::Enabled };
+            world.buckets.get_mut(REPLICAS[n]).unwrap().versioning = versioning;
+        }
+        Trouble::Denied(n) => {
+            let (id, objects) = (format!("deny-{n}"), format!("arn:aws:s3:::{}/*", REPLICAS[n]));
+            if broken {
+                world.iam.deny(ROLE, &id, &["s3:ReplicateObject"], &[&objects]);
+            } else {
+                world.iam.revoke(ROLE, &id);
+            }
+        }
+        Trouble::Key(n) if broken => {
+            world.kms.disable(KEYS[n]);
+        }
+        Trouble::Key(n) => {
+            world.kms.enable(KEYS[n]);
+        }
+        Trouble::Trust => {
+            let service = if broken { "nobody.amazonaws.com" } else { "s3.amazonaws.com" };
+            world.iam.role_mut(ROLE).unwrap().trust = vec![service.to_owned()];
+        }
+    }
+}
+
+/// Makes the source and its destinations, and the rules between them.
+pub(crate) async fn buckets(app: &App, replicas: usize) {
+    let names = [SOURCE, REPLICAS[0], REPLICAS[1]];
+    for bucket in &names[..=replicas] {
+        app.clients.s3.create_bucket().bucket(*bucket).send().await.unwrap();
+        let enabled = BucketVersioningStatus::Enabled;
+        let versioning = VersioningConfiguration::builder().status(enabled).build();
+        let call = app.clients.s3.put_bucket_versioning().bucket(*bucket);
+        call.versioning_configuration(versioning).send().await.unwrap();
+    }
+    app.emulator.with(|world| {
+        world.iam.put(Role::replication(ROLE, SOURCE, &REPLICAS));
+        for key in [SOURCE_KEY, KEYS[0], KEYS[1]] {
+            world.kms.create(key);
+        }
+    });
+    let mut rules = ReplicationConfiguration::builder().role(ROLE);
+    for n in 0..replicas {
+        rules = rules.rules(rule(n));
+    }
+    let call = app.clients.s3.put_bucket_replication().bucket(SOURCE);
+    call.replication_configuration(rules.build().unwrap()).send().await.unwrap();
+}
+
+fn rule(n: usize) -> ReplicationRule {
+    let metrics = Metrics::builder().status(MetricsStatus::Enabled).build().unwrap();
+    let key = EncryptionConfiguration::builder().replica_kms_key_id(KEYS[n]).build();
+    let destination = Destination::builder()
+        .bucket(format!("arn:aws:s3:::{}", REPLICAS[n]))
+        .encryption_configuration(key)
+        .metrics(metrics);
+    let kms = SseKmsEncryptedObjects::builder().status(SseKmsEncryptedObjectsStatus::Enabled);
+    let kms = SourceSelectionCriteria::builder().sse_kms_encrypted_objects(kms.build().unwrap());
+    let markers = DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Disabled);
+    ReplicationRule::builder()
+        .id(format!("to-{}", REPLICAS[n]))
+        .priority(i32::try_from(n).unwrap() + 1)
+        .filter(ReplicationRuleFilter::builder().prefix("").build())
+        .status(ReplicationRuleStatus::Enabled)
+        .source_selection_criteria(kms.build())
+        .delete_marker_replication(markers.build())
+        .destination(destination.build().unwrap())
+        .build()
+        .unwrap()
+}
