@@ -1,0 +1,15 @@
+//! Everything that is tested across crates, in one binary: stories in the order of the path, the
+//! storm, and what is easier to check than to remember.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod stories {
+    mod collect;
+    mod launch;
+    mod notify;
+    mod path;
+    mod settle;
+    mod trouble;
+}
+mod storm;
+mod tidy;

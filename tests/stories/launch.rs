@@ -1,0 +1,138 @@
+//! Launching: when, how much, and what happens when it is cut short.
+
+use resilver::app::Options;
+use resilver_emulator::world::fault::{Rule, Service, Verdict};
+use resilver_heal::limits::Limits;
+use resilver_heal::time::{days, hours, minutes};
+use resilver_tests::{Given, Scene, Trouble};
+
+fn limited(limits: Limits) -> Given {
+    Given { app: Options { limits, ..Options::default() }, ..Given::default() }
+}
+
+/// A scene whose objects failed and whose cause is repaired, just before the first canary.
+async fn repaired(given: Given, objects: usize) -> Scene {
+    let scene = Scene::given(given).await;
+    scene.make(Trouble::Denied(0), true);
+    scene.put_many(objects).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    scene
+}
+
+#[tokio::test]
+async fn while_the_cause_stands_only_canaries_fly_and_ever_fewer() {
+    let scene = Scene::new().await;
+    scene.make(Trouble::Denied(0), true);
+    scene.put_many(30).await;
+    scene.run(days(2)).await;
+    // After 15 and 30 minutes, 1, 3, 8 and 24 hours.
+    assert_eq!(scene.jobs(), 6);
+    assert_eq!(scene.head().await.totals.launched, 6 * 5);
+    assert_eq!(scene.states().await["held"], 30);
+    assert!(scene.entries().await.iter().all(|entry| entry.attempts == 0));
+    assert_eq!(scene.said_about("held"), 1, "said, and once");
+}
+
+#[tokio::test]
+async fn a_bucket_with_nothing_to_do_writes_nothing() {
+    let scene = repaired(Given::default(), 2).await;
+    scene.heal().await;
+    let head = scene.head().await;
+    scene.run(hours(5)).await;
+    assert_eq!(scene.head().await, head);
+}
+
+#[tokio::test]
+async fn a_refused_job_returns_its_rows_and_is_tried_again_later() {
+    let scene = repaired(Given::default(), 3).await;
+    let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
+    scene.fault(Rule::once(Service::Control, "CreateJob", refuse));
+    scene.heal().await;
+    let totals = scene.head().await.totals;
+    assert_eq!((totals.healed, totals.jobs), (3, 1));
+    assert_eq!(scene.said_about("refused to start a job"), 1);
+    assert!(scene.entries().await.iter().all(|entry| entry.attempts == 1));
+}
+
+#[tokio::test]
+async fn a_job_whose_answer_was_lost_is_adopted_and_not_bought_twice() {
+    let scene = repaired(Given::default(), 3).await;
+    // The SDK tries three times; each time the job is made (or found by its token), and nobody hears.
+    scene.fault(Rule::once(Service::Control, "CreateJob", Verdict::LoseReply).times(3));
+    scene.heal().await;
+    assert_eq!(scene.jobs(), 1);
+    assert_eq!(scene.head().await.totals.healed, 3);
+}
+
+#[tokio::test]
+async fn a_launch_cut_short_before_its_job_is_finished_by_the_next() {
+    let scene = repaired(Given::default(), 3).await;
+    let refuse = Verdict::Refuse { code: "InternalServiceException".into(), status: 500 };
+    scene.fault(Rule::once(Service::Control, "CreateJob", refuse).times(3));
+    scene.heal().await;
+    assert_eq!(scene.jobs(), 1);
+    assert_eq!(scene.said_about("refused"), 0);
+}
+
+#[tokio::test]
+async fn a_swap_whose_answer_was_lost_has_won() {
+    let scene = repaired(Given::default(), 3).await;
+    let lost = Rule::once(Service::S3, "PutObject", Verdict::LoseReply).on("head.json");
+    scene.fault(lost.clone());
+    scene.fault(lost.after(2));
+    scene.heal().await;
+    let totals = scene.head().await.totals;
+    assert_eq!((totals.collected, totals.healed, totals.jobs), (3, 3, 1));
+}
+
+#[tokio::test]
+async fn what_was_folded_and_not_deleted_changes_nothing() {
+    let scene = Scene::new().await;
+    let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
+    scene.fault(Rule::once(Service::S3, "DeleteObjects", refuse).times(4));
+    scene.make(Trouble::Denied(0), true);
+    scene.put_many(3).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    scene.heal().await;
+    let totals = scene.head().await.totals;
+    assert_eq!((totals.collected, totals.healed, totals.jobs), (3, 3, 1));
+}
+
+#[tokio::test]
+async fn a_backlog_goes_up_in_jobs_of_the_size_that_is_allowed() {
+    let limits = Limits { job_rows_max: 10, canary_rows: 2, ..Limits::default() };
+    let scene = repaired(limited(limits), 25).await;
+    scene.heal().await;
+    assert_eq!(scene.head().await.totals.healed, 25);
+    assert_eq!(scene.jobs(), 4, "two canaries, ten, ten, three");
+}
+
+#[tokio::test]
+async fn the_days_budget_is_kept_and_said() {
+    let limits = Limits { day_jobs_max: 1, ..Limits::default() };
+    let scene = repaired(limited(limits), 12).await;
+    scene.run(hours(12)).await;
+    assert_eq!(scene.jobs(), 1);
+    assert_eq!(scene.said_about("budget of jobs is spent"), 1);
+    scene.heal().await;
+    assert_eq!((scene.jobs(), scene.head().await.totals.healed), (2, 12));
+}
+
+#[tokio::test]
+async fn a_cancelled_job_pauses_the_bucket_and_says_so() {
+    let scene = repaired(Given::default(), 3).await;
+    while scene.jobs() == 0 {
+        scene.run(minutes(1)).await;
+    }
+    scene.world(|world| {
+        let id = world.jobs.iter().next().unwrap().id.clone();
+        let cancel = resilver_emulator::world::jobs::update_status;
+        cancel(world, &id, "Cancelled", Some("not on a Friday")).map(drop).unwrap();
+    });
+    scene.run(days(1)).await;
+    assert_eq!(scene.jobs(), 1, "nothing more is launched");
+    assert!(scene.head().await.paused.unwrap().contains("not on a Friday"));
+    assert_eq!(scene.said_about("is paused"), 1);
+}

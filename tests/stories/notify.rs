@@ -1,0 +1,59 @@
+//! People hear of it, once, and healing never waits for that.
+
+use resilver_heal::time::{hours, minutes};
+use resilver_tests::{Scene, Trouble};
+
+#[tokio::test]
+async fn a_chat_that_is_down_delays_no_healing_and_hears_of_it_later_once() {
+    let scene = Scene::new().await;
+    scene.app.emulator.answer_webhooks("hooks.slack.com", 503, 1_000);
+    scene.make(Trouble::Denied(0), true);
+    scene.put_many(3).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    scene.run(hours(2)).await;
+    let head = scene.head().await;
+    assert_eq!(head.totals.healed, 3, "healing goes on");
+    assert_eq!(scene.said(), Vec::<String>::new());
+    assert!(!head.outbox.is_empty(), "the notices wait");
+    let unsaid = head.outbox.len();
+    let left = 1_000 - scene.app.emulator.outbox().len() as u32;
+    for _ in 0..left {
+        // What is left of the script, so that the chat is back.
+        let url = resilver::app::SLACK;
+        let http = &scene.app.clients.http;
+        resilver_aws::webhook::post(http, url, "text/plain", String::new()).await.unwrap();
+    }
+    scene.heal().await;
+    assert_eq!(scene.said().len(), unsaid);
+    assert_eq!(scene.said_about("are held"), 1);
+}
+
+#[tokio::test]
+async fn a_chat_that_refuses_for_good_is_not_asked_again() {
+    let scene = Scene::new().await;
+    scene.app.emulator.answer_webhooks("hooks.slack.com", 404, 1_000);
+    scene.make(Trouble::Denied(0), true);
+    scene.put("a", "b").await;
+    scene.run(hours(1)).await;
+    let posted = scene.app.emulator.outbox().len();
+    assert!(posted > 0);
+    assert_eq!(scene.stored("outbox/").await, Vec::<String>::new());
+    assert!(posted <= 3, "once a notice: {posted}");
+}
+
+#[tokio::test]
+async fn every_hold_repair_and_job_is_told_in_the_order_of_events() {
+    let scene = Scene::new().await;
+    scene.make(Trouble::Denied(0), true);
+    scene.put_many(2).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    scene.heal().await;
+    let said = scene.said();
+    let cause = "DstPutObjectNotPermitted at replica-a";
+    assert_eq!(said[0], format!("2 versions of source-bucket are held: {cause}"));
+    assert!(said.iter().any(|title| title.starts_with(&format!("Repaired: {cause}"))), "{said:#?}");
+    assert!(said.iter().any(|title| title.starts_with("Job finished: 2 of 2 versions")), "{said:#?}");
+    assert_eq!(said.len(), 3);
+}

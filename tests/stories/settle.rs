@@ -1,0 +1,132 @@
+//! The end of a job, and what its report says.
+
+use resilver::app::Options;
+use resilver_heal::limits::Limits;
+use resilver_heal::time::{hours, minutes};
+use resilver_tests::{Given, REPLICAS, Scene, Trouble};
+
+#[tokio::test]
+async fn without_a_trail_the_poll_settles() {
+    let scene = Scene::given(Given { trail: false, ..Given::default() }).await;
+    scene.make(Trouble::Unversioned(0), true);
+    scene.put_many(3).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Unversioned(0), false);
+    scene.heal().await;
+    assert_eq!(scene.head().await.totals.healed, 3);
+}
+
+#[tokio::test]
+async fn succeeded_is_believed_when_the_version_says_so_itself() {
+    let scene = Scene::new().await;
+    scene.world(|world| {
+        world.jobs.succeeded_means_initiated = true;
+        world.config.replication_delay = minutes(20);
+    });
+    scene.make(Trouble::Denied(0), true);
+    let id = scene.put("slow", "s").await;
+    scene.run(minutes(30)).await;
+    scene.make(Trouble::Denied(0), false);
+    scene.heal().await;
+    assert_eq!(scene.status("slow", &id).await.as_deref(), Some("COMPLETED"));
+    let totals = scene.head().await.totals;
+    assert_eq!((totals.healed, totals.unproved), (1, 0));
+}
+
+#[tokio::test]
+async fn of_a_large_job_a_sample_is_proved_and_the_rest_said_to_be_unproved() {
+    let limits = Limits { proof_rows_max: 10, ..Limits::default() };
+    let app = Options { limits, ..Options::default() };
+    let scene = Scene::given(Given { app, ..Given::default() }).await;
+    scene.make(Trouble::Denied(0), true);
+    scene.put_many(60).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    scene.heal().await;
+    let totals = scene.head().await.totals;
+    assert_eq!(totals.healed + totals.unproved, 60);
+    assert!(totals.healed >= 10 && totals.unproved >= 30, "{totals:?}");
+}
+
+#[tokio::test]
+async fn whether_or_not_failed_tasks_send_events_a_canary_costs_its_row_no_attempt() {
+    for events in [true, false] {
+        let scene = Scene::new().await;
+        scene.world(|world| world.jobs.batch_failure_events = events);
+        scene.make(Trouble::Denied(0), true);
+        scene.put_many(3).await;
+        scene.run(hours(6)).await;
+        assert!(scene.entries().await.iter().all(|entry| entry.attempts == 0), "{events}");
+        scene.make(Trouble::Denied(0), false);
+        scene.heal().await;
+        assert_eq!(scene.head().await.totals.healed, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_hard_deleted_replica_is_quarantined_with_the_remedy_that_works() {
+    let scene = Scene::new().await;
+    let id = scene.put("twice lost", "t").await;
+    scene.run(minutes(2)).await;
+    scene.delete_version(REPLICAS[0], "twice lost", &id).await;
+    scene.make(Trouble::Denied(0), true);
+    let call = scene.app.clients.s3.put_object_tagging().bucket(resilver_tests::SOURCE);
+    let tag = aws_sdk_s3::types::Tag::builder().key("a").value("b").build().unwrap();
+    let tags = aws_sdk_s3::types::Tagging::builder().tag_set(tag).build().unwrap();
+    call.key("twice lost").version_id(&id).tagging(tags).send().await.unwrap();
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    scene.heal().await;
+    assert_eq!(scene.states().await["quarantined"], 1);
+    assert_eq!(scene.said_about("quarantined: DstObjectHardDeleted"), 1);
+}
+
+#[tokio::test]
+async fn the_50_percent_rule_loses_no_row() {
+    let limits = Limits { canary_rows: 2, ..Limits::default() };
+    let app = Options { limits, ..Options::default() };
+    let scene = Scene::given(Given { app, ..Given::default() }).await;
+    scene.make(Trouble::Denied(0), true);
+    scene.put_many(1_300).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    while scene.jobs() < 2 {
+        scene.run(minutes(1)).await;
+    }
+    // The canaries healed, and now all the rest fails: S3 gives the job up after 1,000 tasks.
+    scene.make(Trouble::Denied(0), true);
+    while scene.said_about("Job failed") == 0 {
+        scene.run(minutes(1)).await;
+    }
+    let returned = scene.entries().await.iter().filter(|entry| entry.attempts == 0).count();
+    assert!(returned > 0, "some rows were never reached, and have lost no attempt");
+    scene.make(Trouble::Denied(0), false);
+    scene.heal().await;
+    let totals = scene.head().await.totals;
+    assert_eq!((totals.collected, totals.left()), (1_300, 1_300));
+}
+
+#[tokio::test]
+async fn an_unreadable_report_row_is_kept_told_and_asked_for_by_status() {
+    let scene = Scene::new().await;
+    scene.make(Trouble::Denied(0), true);
+    let objects = scene.put_many(4).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    while scene.stored("reports/").await.is_empty() {
+        scene.app.emulator.step();
+        scene.app.turn().await;
+    }
+    let results = scene.stored("reports/").await.into_iter().find(|key| key.ends_with(".csv"));
+    let key = results.unwrap();
+    let report = scene.app.store.get(&key).await.unwrap().unwrap().bytes;
+    let text = String::from_utf8(report.to_vec()).unwrap();
+    let broken = text.replacen("succeeded,200", "perhaps,200", 1);
+    assert_ne!(broken, text);
+    scene.app.store.put(&key, broken.into(), "text/csv").await.unwrap();
+    scene.heal().await;
+    assert_eq!(scene.stored("rejects/report/").await.len(), 1);
+    assert_eq!(scene.said_about("1 piece of report could not be read"), 1);
+    let totals = scene.head().await.totals;
+    assert_eq!(totals.healed as usize, objects.len(), "its own status decides");
+}
