@@ -35,13 +35,15 @@ pub struct Given {
     pub replicas: usize,
     /// Whether the account has a CloudTrail trail.
     pub trail: bool,
+    /// Whether marks of what was said may be lost: then something may be said twice.
+    pub stormy: bool,
     /// The installation.
     pub app: Options,
 }
 
 impl Default for Given {
     fn default() -> Self {
-        Self { seed: 1, replicas: 1, trail: true, app: Options::default() }
+        Self { seed: 1, replicas: 1, trail: true, stormy: false, app: Options::default() }
     }
 }
 
@@ -56,6 +58,8 @@ pub struct Scene {
     pub replicas: usize,
     /// What the limits are.
     pub options: Options,
+    /// Whether something may be said twice.
+    pub stormy: bool,
 }
 
 impl Scene {
@@ -71,7 +75,7 @@ impl Scene {
         setup::buckets(&app, given.replicas).await;
         app.enroll(SOURCE).await.unwrap();
         let bucket = Bucket::try_from(SOURCE.to_owned()).unwrap();
-        Self { app, bucket, replicas: given.replicas, options: given.app }
+        Self { app, bucket, replicas: given.replicas, options: given.app, stormy: given.stormy }
     }
 
     /// Uploads an object; gives its version id.

@@ -97,7 +97,8 @@ fn rule(n: usize) -> ReplicationRule {
         .metrics(metrics);
     let kms = SseKmsEncryptedObjects::builder().status(SseKmsEncryptedObjectsStatus::Enabled);
     let kms = SourceSelectionCriteria::builder().sse_kms_encrypted_objects(kms.build().unwrap());
-    let markers = DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Disabled);
+    let markers =
+        DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Disabled);
     ReplicationRule::builder()
         .id(format!("to-{}", REPLICAS[n]))
         .priority(i32::try_from(n).unwrap() + 1)

@@ -136,3 +136,18 @@ async fn a_cancelled_job_pauses_the_bucket_and_says_so() {
     assert!(scene.head().await.paused.unwrap().contains("not on a Friday"));
     assert_eq!(scene.said_about("is paused"), 1);
 }
+
+#[tokio::test]
+async fn more_canaries_than_a_job_has_rows_go_up_one_cause_after_the_other() {
+    let limits = Limits { job_rows_max: 3, canary_rows: 2, ..Limits::default() };
+    let given = Given { replicas: 2, ..limited(limits) };
+    let scene = Scene::given(given).await;
+    for trouble in [Trouble::Denied(0), Trouble::Unversioned(1)] {
+        scene.make(trouble, true);
+        scene.put_many(5).await;
+        scene.run(minutes(10)).await;
+        scene.make(trouble, false);
+    }
+    scene.heal().await;
+    assert_eq!(scene.head().await.totals.healed, 10);
+}

@@ -54,6 +54,9 @@ async fn every_hold_repair_and_job_is_told_in_the_order_of_events() {
     let cause = "DstPutObjectNotPermitted at replica-a";
     assert_eq!(said[0], format!("2 versions of source-bucket are held: {cause}"));
     assert!(said.iter().any(|title| title.starts_with(&format!("Repaired: {cause}"))), "{said:#?}");
-    assert!(said.iter().any(|title| title.starts_with("Job finished: 2 of 2 versions")), "{said:#?}");
+    assert!(
+        said.iter().any(|title| title.starts_with("Job finished: 2 of 2 versions")),
+        "{said:#?}"
+    );
     assert_eq!(said.len(), 3);
 }

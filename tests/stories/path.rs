@@ -33,7 +33,11 @@ async fn each_step_leaves_behind_what_the_next_one_takes_up() {
     assert_eq!(lines.len(), 3);
     assert!(lines.is_sorted(), "a segment is a run");
     scene.run(minutes(4)).await;
-    assert_eq!(scene.stored("failures/").await, Vec::<String>::new(), "launch takes it into the ledger");
+    assert_eq!(
+        scene.stored("failures/").await,
+        Vec::<String>::new(),
+        "launch takes it into the ledger"
+    );
     scene.make(Trouble::Unversioned(0), false);
     scene.heal().await;
     assert_eq!(scene.stored("plans/source-bucket/").await.len(), scene.jobs());

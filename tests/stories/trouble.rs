@@ -19,7 +19,15 @@ async fn a_role_that_cannot_be_assumed_heals_too() {
 async fn hostile_keys_heal_as_any_other() {
     let scene = Scene::new().await;
     scene.make(Trouble::Denied(0), true);
-    let keys = ["a b+c%2B", "new\nline", "quote\",comma", "münchen/🪣", "#unreadable,9", "../up", "<!channel>`x`"];
+    let keys = [
+        "a b+c%2B",
+        "new\nline",
+        "quote\",comma",
+        "münchen/🪣",
+        "#unreadable,9",
+        "../up",
+        "<!channel>`x`",
+    ];
     let mut put = Vec::new();
     for key in keys {
         put.push((key, scene.put(key, key).await));
@@ -28,7 +36,11 @@ async fn hostile_keys_heal_as_any_other() {
     scene.make(Trouble::Denied(0), false);
     scene.heal().await;
     for (key, id) in put {
-        assert_eq!(scene.bytes(REPLICAS[0], key, &id).await.as_deref(), Some(key.as_bytes()), "{key}");
+        assert_eq!(
+            scene.bytes(REPLICAS[0], key, &id).await.as_deref(),
+            Some(key.as_bytes()),
+            "{key}"
+        );
     }
 }
 
@@ -57,7 +69,8 @@ async fn a_document_of_a_later_release_is_not_written_over() {
     scene.run(minutes(10)).await;
     let key = "ledger/source-bucket/head.json";
     let head = scene.app.store.get(key).await.unwrap().unwrap().bytes;
-    let later = String::from_utf8(head.to_vec()).unwrap().replacen("\"format\": 1", "\"format\": 2", 1);
+    let later =
+        String::from_utf8(head.to_vec()).unwrap().replacen("\"format\": 1", "\"format\": 2", 1);
     scene.app.store.put(key, later.clone().into(), "application/json").await.unwrap();
     scene.make(Trouble::Denied(0), false);
     scene.app.run_for(hours(2)).await;

@@ -85,8 +85,9 @@ const STATE_BUCKET: &str = "resilver-state";
 const QUEUE: &str = "resilver-failures";
 /// Six times the function's timeout and the window, as Lambda recommends.
 const VISIBILITY: Millis = 660_000;
-/// How often a batch may fail before its messages are put aside.
-const RECEIVES_MAX: u32 = 5;
+/// How often a message may come before it is put aside. What cannot be read is acknowledged by
+/// `collect` itself, so a message that keeps coming could not be *stored*, and should for days.
+const RECEIVES_MAX: u32 = 500;
 
 impl App {
     /// Clients of the embedded AWS's account.

@@ -204,24 +204,34 @@ impl Asked<'_> {
         if busy || circuits.iter().any(|circuit| circuit.holds_launches(self.now)) {
             return;
         }
-        let canaries = self.canaries(circuits);
+        let due = self.canaries(circuits);
         let released = self.survey.released(&decision.marks.open);
         let rows = self.survey.due_rows + released;
         let waited = self.survey.first_due.is_some_and(|due| self.waited(due));
         let many = rows >= self.limits.launch_rows_min;
-        if canaries.is_empty() && released == 0 && !many && !(waited && rows > 0) {
+        if due.is_empty() && released == 0 && !many && !(waited && rows > 0) {
             return;
         }
         if let Some(limit) = self.room.met {
             self.no_room(limit, rows, decision);
             return;
         }
-        let room = self.room.rows.saturating_sub(canaries.len() as u64);
+        // More causes than a job has rows: the later ones stay due.
+        let mut room = self.room.rows;
+        for (circuit, canaries) in due {
+            let canaries = canaries.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX));
+            let before = decision.marks.canaries.len();
+            decision.marks.canaries.extend(canaries);
+            let sent = decision.marks.canaries.len() - before;
+            if sent > 0 {
+                circuit.sent(self.plan.clone());
+                room -= sent as u64;
+            }
+        }
         decision.marks.plan = Some((self.plan.clone(), room.min(rows)));
-        for circuit in circuits.iter_mut().filter(|circuit| circuit.is_due(self.now)) {
+        for circuit in circuits.iter_mut().filter(|c| c.cause().is_none() && c.is_due(self.now)) {
             circuit.sent(self.plan.clone());
         }
-        decision.marks.canaries = canaries;
     }
 
     /// Whether a row that may go since `due` has waited for company long enough.
@@ -229,10 +239,18 @@ impl Asked<'_> {
         due.plus_ms(self.limits.launch_wait_ms) <= self.now
     }
 
-    fn canaries(&self, circuits: &[Circuit]) -> BTreeSet<ObjectVersion> {
-        let due = circuits.iter().filter(|circuit| circuit.is_due(self.now));
-        let samples = due.filter_map(|circuit| self.survey.causes.get(circuit.cause()?));
-        samples.flat_map(|sample| sample.some.values().cloned()).collect()
+    /// The circuits that are due for a probe, and the held rows to try each with. A version is held
+    /// for one cause only, so no row is in two of them.
+    fn canaries<'c>(
+        &self,
+        circuits: &'c mut [Circuit],
+    ) -> Vec<(&'c mut Circuit, Vec<ObjectVersion>)> {
+        let due = circuits.iter_mut().filter(|circuit| circuit.is_due(self.now));
+        let samples = due.filter_map(|circuit| {
+            let sample = self.survey.causes.get(circuit.cause()?)?;
+            Some((circuit, sample.some.values().cloned().collect()))
+        });
+        samples.collect()
     }
 
     /// Being out of slots passes by itself within the hour; being out of budget is told once a day.
