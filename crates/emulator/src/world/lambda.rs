@@ -2,7 +2,7 @@
 //! batches, and asynchronous invocations with retries. It runs no code: an [`Invocation`] is offered,
 //! somebody outside takes it, runs the function, and says how it ended.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -62,8 +62,8 @@ pub struct Lambda {
     offered: VecDeque<Invocation>,
     /// With the queue that it is a batch of.
     running: BTreeMap<String, (Invocation, Option<String>)>,
-    /// Of a batch: message id to receipt.
-    origins: BTreeMap<String, BTreeMap<String, String>>,
+    /// Of a batch: each message's id with its receipt. A message may be in a batch twice.
+    origins: BTreeMap<String, Vec<(String, String)>>,
     /// Asynchronous invocations that failed for good.
     pub dropped: u64,
 }
@@ -112,7 +112,7 @@ pub fn poll(world: &mut World, queue: &str) {
     };
     let mapping = polled.mapping.clone();
     let mut records = Vec::new();
-    let mut receipts = BTreeMap::new();
+    let mut receipts = Vec::new();
     let mut bytes = 0;
     while receipts.len() < mapping.batch_size && bytes < BATCH_BYTES {
         let Ok(mut handed) = queue::receive(world, &mapping.queue, 1, None) else {
@@ -123,7 +123,7 @@ pub fn poll(world: &mut World, queue: &str) {
         };
         bytes += message.body.len();
         records.push(record(world, &mapping.queue, &message, &receipt));
-        receipts.insert(message.id, receipt);
+        receipts.push((message.id, receipt));
     }
     if records.is_empty() {
         settle(world, queue);
@@ -232,21 +232,22 @@ fn finish_async(world: &mut World, mut invocation: Invocation, answer: Result<Va
 fn finish_batch(
     world: &mut World,
     queue: &str,
-    receipts: &BTreeMap<String, String>,
+    receipts: &[(String, String)],
     answer: Result<Value, String>,
 ) {
     let Ok(answer) = answer else { return };
     let reports = world.lambda.mappings.get(queue).is_some_and(|p| p.mapping.report_failures);
     let named = answer.get("batchItemFailures").and_then(Value::as_array).cloned();
     let named = if reports { named.unwrap_or_default() } else { Vec::new() };
-    let failed: Option<Vec<&str>> = named
+    let known: BTreeSet<&str> = receipts.iter().map(|(id, _)| id.as_str()).collect();
+    let failed: Option<BTreeSet<&str>> = named
         .iter()
         .map(|item| item.get("itemIdentifier").and_then(Value::as_str))
-        .map(|id| id.filter(|id| receipts.contains_key(*id)))
+        .map(|id| id.filter(|id| known.contains(id)))
         .collect();
     let Some(failed) = failed else { return };
     for (id, receipt) in receipts {
-        if !failed.contains(&id.as_str()) {
+        if !failed.contains(id.as_str()) {
             // The queue may have been deleted meanwhile, and the message with it.
             let _ = queue::remove(world, queue, receipt);
         }

@@ -134,8 +134,9 @@ pub fn receive(
             send(world, &dead, body)?;
             continue;
         }
-        if duplicate {
-            queue.waiting.push_back(message.clone());
+        // One copy of a message, and in another batch: a copy of each copy would never come to an end.
+        if duplicate && message.received == 1 {
+            queue.hidden.insert((now + 1, receipt.clone()), message.clone());
         }
         let until = now + visibility.unwrap_or(queue.visibility);
         queue.receipts.insert(receipt.clone(), (until, receipt.clone()));
@@ -220,5 +221,32 @@ impl Queue {
     fn dead(&self, message: &Message) -> Option<String> {
         let (arn, most) = self.redrive.as_ref()?;
         (message.received > *most).then(|| arn.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::config::Config;
+
+    #[test]
+    fn a_doubled_delivery_comes_twice_and_the_queue_comes_to_an_end() {
+        let mut world = World::new(Config::default());
+        let arn = create(&mut world, "q", 1_000, None).unwrap();
+        world.faults.duplicate_per_mille = 1_000;
+        for at in 0..5 {
+            send(&mut world, &arn, at.to_string()).unwrap();
+        }
+        let mut handed = 0;
+        for _ in 0..3 {
+            for (_, receipt) in receive(&mut world, &arn, 10, None).unwrap() {
+                remove(&mut world, &arn, &receipt).unwrap();
+                handed += 1;
+            }
+            let next = world.now + 1;
+            world.advance_to(next);
+        }
+        assert_eq!(handed, 10);
+        assert_eq!(world.queues.get(&arn).unwrap().depth(), (0, 0));
     }
 }
