@@ -72,13 +72,13 @@ mod tests {
 
     #[test]
     fn all_problems_are_reported_together() {
-        let mut settings = Settings::of([("A", ""), ("B", "{"), ("C", "[1]"), ("D", "d")]);
+        let mut settings = Settings::of([("A", ""), ("B", "[1"), ("C", "[1]"), ("D", "d")]);
         settings.required("A");
         assert_eq!(settings.json::<Vec<u32>>("B"), None);
         assert_eq!(settings.json::<Vec<u32>>("C"), Some(vec![1]));
         assert_eq!(settings.required("D"), "d");
         let problems = settings.finish().map_err(|SettingsError(problems)| problems);
-        let expected = ["A is not set", "B cannot be read (Eof at 1:1)"].map(str::to_owned);
+        let expected = ["A is not set", "B cannot be read (Eof at 1:2)"].map(str::to_owned);
         assert_eq!(problems, Err(expected.to_vec()));
     }
 }
