@@ -87,6 +87,7 @@ impl Folding<'_> {
             }
         }
         told.sort_by(|a, b| a.blame.cmp_by_time(&b.blame));
+        let known = entry.clone();
         let landing = self.landing(entry.as_ref());
         let ended = landing.as_ref().map_or(Timestamp::default(), |(_, landing)| landing.at);
         let later = told.partition_point(|row| row.blame.at <= ended);
@@ -104,7 +105,11 @@ impl Folding<'_> {
         for status in seen {
             entry = apply(entry, Fact::Seen(status));
         }
-        apply(entry, Fact::Aged)
+        let entry = apply(entry, Fact::Aged);
+        if entry != known {
+            effects.push(Effect::Changed);
+        }
+        entry
     }
 
     fn landing(&self, entry: Option<&Entry>) -> Option<(PlanId, &Landing)> {
@@ -191,3 +196,7 @@ pub(crate) fn spread(id: &ObjectVersion, turn: u32) -> u64 {
     let digest = hash.finalize();
     digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
+
+#[cfg(test)]
+#[path = "fold/tests.rs"]
+mod tests;

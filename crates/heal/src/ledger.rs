@@ -181,7 +181,8 @@ impl Totals {
             Effect::Left { outcome: Outcome::Healed, .. } => self.healed += 1,
             Effect::Left { outcome: Outcome::Unproved, .. } => self.unproved += 1,
             Effect::Left { outcome: Outcome::Gone, .. } => self.gone += 1,
-            Effect::Quarantined(_) | Effect::Failed { .. } | Effect::Returned => {}
+            Effect::Quarantined(_) | Effect::Failed { .. } => {}
+            Effect::Returned | Effect::Changed => {}
         }
     }
 

@@ -149,7 +149,7 @@ impl Survey {
     }
 
     fn effect(&mut self, effect: &Effect, entry: Option<&Entry>) {
-        self.changed |= *effect != Effect::Duplicate;
+        self.changed |= *effect == Effect::Changed;
         self.totals.count(effect);
         match effect {
             Effect::Quarantined(reason) => {

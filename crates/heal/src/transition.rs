@@ -109,6 +109,8 @@ pub enum Effect {
     },
     /// A row that its job never reached came back.
     Returned,
+    /// The row is not what the ledger has: what was folded must not be deleted before it is written.
+    Changed,
 }
 
 /// What time it is and what the limits are.
@@ -156,7 +158,12 @@ impl Given<'_> {
             State::Left { at, .. } if blame.at > at => {
                 effects.push(Effect::Collected);
                 entry.blames.clear();
-                self.arrived(entry, said, &blame, effects)
+                let within_its_job = blame.at <= entry.judged;
+                let mut entry = self.arrived(entry, said, &blame, effects);
+                if within_its_job {
+                    entry.state = State::Confirming { plan: None, look_at: self.now, looks: 0 };
+                }
+                entry
             }
             State::Left { .. } => {
                 effects.push(Effect::Duplicate);
@@ -240,7 +247,8 @@ impl Given<'_> {
                 entry.state = State::Confirming { plan: Some(plan), look_at: self.now, looks: 0 };
                 return entry;
             }
-            return left(entry, Outcome::Unproved, ended, Some(plan), tried, effects);
+            // *Succeeded* may mean begun: a failure since its launch, told late, is not old news.
+            return left(entry, Outcome::Unproved, since, Some(plan), tried, effects);
         };
         let own = tried.iter().any(|cause| cause.reason == reason);
         if !(canary && own) {

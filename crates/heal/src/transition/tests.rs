@@ -171,6 +171,24 @@ fn a_younger_failure_after_it_left_keeps_the_attempts() {
 }
 
 #[test]
+fn a_failure_within_its_job_that_is_told_after_the_verdict_makes_the_status_decide() {
+    let verdict = [
+        (0, told("DstPutObjectNotPermitted", "dst-b", 0)),
+        (9, Fact::Released),
+        (10, launched(1, false)),
+        (30, judged(1, 20, None, false)),
+    ];
+    let late = |seconds| {
+        [&verdict[..], &[(40, told("DstPutObjectNotPermitted", "dst-b", seconds))]].concat()
+    };
+    check(&late(9), "unproved");
+    check(&late(15), "confirming");
+    check(&late(25), "held");
+    check(&[&late(15)[..], &[(41, Fact::Seen(Status::Completed))]].concat(), "healed");
+    check(&[&late(15)[..], &[(41, Fact::Seen(Status::Failed))]].concat(), "held");
+}
+
+#[test]
 fn attempts_end_in_quarantine_and_never_in_a_loop() {
     let mut way = vec![(1, told("Odd", "dst-a", 1))];
     let mut seconds = 10;

@@ -1,0 +1,61 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use super::*;
+use crate::entry::{Blame, Outcome};
+use crate::key::{Bucket, Key, VersionId};
+use crate::limits::{Limits, TOMBSTONE_MS};
+use crate::reason::Reason;
+use crate::segment::Said;
+
+const NOW: Timestamp = Timestamp(1_767_225_600_000);
+
+fn id() -> ObjectVersion {
+    ObjectVersion {
+        key: Key::try_from("a key".to_owned()).unwrap(),
+        version: VersionId::try_from("v1".to_owned()).unwrap(),
+    }
+}
+
+fn plan() -> PlanId {
+    PlanId::try_from("plan-0001".to_owned()).unwrap()
+}
+
+fn told(at: Timestamp) -> Record {
+    let destination = Bucket::try_from("replica-a".to_owned()).ok();
+    let blame = Blame { reason: Reason::parse("DstBucketUnversioned"), destination, at };
+    Record::Told(FailureRow { id: id(), said: Said::Failed, blame })
+}
+
+fn entry(state: State) -> Entry {
+    Entry { state, ..Entry::new(id(), NOW.minus_ms(9)) }
+}
+
+fn fold(group: Vec<Record>) -> (Option<Entry>, Vec<Effect>) {
+    let landings = BTreeMap::new();
+    let limits = Limits::default();
+    let folding = Folding { given: Given { now: NOW, limits: &limits }, landings: &landings };
+    let mut effects = Vec::new();
+    let entry = folding.fold(group, &mut effects);
+    (entry, effects)
+}
+
+#[track_caller]
+fn check(group: Vec<Record>, changed: bool) {
+    let (entry, effects) = fold(group);
+    assert_eq!(effects.contains(&Effect::Changed), changed, "{entry:#?} {effects:#?}");
+}
+
+#[test]
+fn whatever_changes_a_row_says_so_and_nothing_else_does() {
+    let flying = State::InFlight { plan: plan(), since: NOW.minus_ms(5), canary: true };
+    let left = |ago| State::Left { outcome: Outcome::Healed, at: NOW.minus_ms(ago) };
+    check(vec![told(NOW)], true);
+    check(vec![Record::Entry(entry(State::Held))], false);
+    // An echo of a row's own attempt changes nothing that is counted, and yet has to be written.
+    check(vec![Record::Entry(entry(flying.clone())), told(NOW)], true);
+    let (echoed, _) = fold(vec![Record::Entry(entry(flying)), told(NOW)]);
+    check(vec![Record::Entry(echoed.unwrap()), told(NOW)], false);
+    check(vec![Record::Entry(entry(left(3))), told(NOW.minus_ms(4))], false);
+    check(vec![Record::Entry(entry(left(TOMBSTONE_MS)))], false);
+    check(vec![Record::Entry(entry(left(TOMBSTONE_MS + 1)))], true);
+}
