@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// One step of a command.
 #[derive(Debug)]
@@ -55,4 +55,10 @@ impl Step {
         // Nobody to tell if stderr is closed.
         let _ = writeln!(std::io::stderr(), "  {mark} {:<10} {message}", self.name);
     }
+}
+
+/// `1 object`, `1,000 objects`.
+pub fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", HumanCount(number))
 }

@@ -6,7 +6,7 @@ use resilver_heal::entry::Cause;
 use resilver_heal::ledger::Head;
 use serde::Serialize;
 
-use super::objects::{Objects, Skipped};
+use super::objects::Skipped;
 
 /// The document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,7 +69,7 @@ const MISMATCHES_NAMED: usize = 20;
 impl Document {
     /// What came of it.
     pub(super) fn of(
-        objects: Objects,
+        (written, skipped): (u64, Vec<Skipped>),
         head: &Head,
         causes: BTreeMap<Cause, u64>,
         (verified, mut mismatches): (u64, Vec<String>),
@@ -87,7 +87,7 @@ impl Document {
             versions,
         });
         Self {
-            objects: objects.len() as u64,
+            objects: written,
             failed: totals.collected,
             healed: totals.healed + totals.unproved,
             proved: totals.healed,
@@ -100,7 +100,7 @@ impl Document {
             verified,
             mismatched,
             mismatches,
-            skipped: objects.skipped(),
+            skipped,
             cost_usd: totals.micro_usd as f64 / 1e6,
             seed,
             virtual_ms,

@@ -27,7 +27,7 @@ use scene::{Break, Scene};
 use crate::app::{App, Options};
 use crate::args::DemoArgs;
 use crate::error::{CliError, Exit};
-use crate::progress::Step;
+use crate::progress::{Step, count};
 
 /// Objects that are made up unless told otherwise.
 const OBJECTS: usize = 1_000;
@@ -53,11 +53,7 @@ fn objects(args: &DemoArgs) -> Result<Objects, CliError> {
     if let Some(directory) = &args.from {
         let objects = Objects::of_directory(directory)?;
         if objects.len() < causes {
-            let files = if objects.len() == 1 {
-                "1 file".into()
-            } else {
-                format!("{} files", objects.len())
-            };
+            let files = count(objects.len() as u64, "file");
             let message = format!(
                 "{} has {files} to upload, fewer than the {causes} causes",
                 directory.display()
@@ -70,8 +66,8 @@ fn objects(args: &DemoArgs) -> Result<Objects, CliError> {
     }
     let number = args.objects.unwrap_or(OBJECTS);
     if number < causes {
-        let objects = if number == 1 { "1 object is" } else { &format!("{number} objects are") };
-        let message = format!("{objects} fewer than the {causes} causes that break them");
+        let objects = count(number as u64, "object");
+        let message = format!("{objects} cannot be broken by {causes} causes");
         return Err(CliError::usage(message, format!("type `--objects {causes}` or more")));
     }
     Ok(Objects::made_up(number, args.seed))
@@ -86,17 +82,18 @@ struct Shown {
     messages: usize,
 }
 
-async fn heal(objects: Objects, seed: u64) -> Result<(Document, Shown), CliError> {
+async fn heal(mut objects: Objects, seed: u64) -> Result<(Document, Shown), CliError> {
     let begun = Instant::now();
     let emulator = Emulator::new(Config { seed, ..Config::default() });
     let app = App::deploy(emulator, &Options::default()).await?;
     let started = app.emulator.now();
     let scene = Scene::set(&app).await?;
     let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
-    let uploaded = scene.upload(&objects, None).await?;
-    scene.replicated(uploaded).await?;
+    let mut written = scene.upload(&mut objects, None).await?;
+    scene.replicated(written).await?;
     for broken in Break::ALL {
-        let found = break_and_repair(&scene, &objects, broken).await?;
+        let (uploaded, found) = break_and_repair(&scene, &mut objects, broken).await?;
+        written += uploaded;
         for (cause, versions) in found {
             *causes.entry(cause).or_default() += versions;
         }
@@ -113,28 +110,35 @@ async fn heal(objects: Objects, seed: u64) -> Result<(Document, Shown), CliError
         .await?
         .unwrap_or_else(|| Head::new(scene.bucket.clone(), Timestamp(0)));
     step.done(&show::healed(&head, quiet));
-    let step = Step::begin("verify", 2 * objects.len() as u64);
+    let step = Step::begin("verify", 2 * written);
     let (verified, mismatches) = verify::all(&scene, |done| step.at(done)).await?;
     step.done(&show::verified(verified, &mismatches));
     let virtual_ms = app.emulator.now() - started;
     let times = (begun.elapsed().as_millis() as u64, virtual_ms);
-    let document = Document::of(objects, &head, causes, (verified, mismatches), times, seed);
+    let document = Document::of(
+        (written, objects.skipped()),
+        &head,
+        causes,
+        (verified, mismatches),
+        times,
+        seed,
+    );
     let posted = app.emulator.outbox();
     let shown = Shown { message: show::last_message(&posted), messages: posted.len() };
     Ok((document, shown))
 }
 
 /// Breaks one thing, uploads its part of the objects, waits until every failure has arrived, and
-/// repairs it. Gives the causes, as Resilver sees them.
+/// repairs it. Gives how many went up, and the causes as Resilver sees them.
 async fn break_and_repair(
     scene: &Scene<'_>,
-    objects: &Objects,
+    objects: &mut Objects,
     broken: Break,
-) -> Result<BTreeMap<Cause, u64>, CliError> {
+) -> Result<(u64, BTreeMap<Cause, u64>), CliError> {
     let since = Timestamp(scene.app.emulator.now());
     let before = scene.ever_failed().await?;
     scene.break_it(broken).await?;
-    scene.upload(objects, Some(broken)).await?;
+    let uploaded = scene.upload(objects, Some(broken)).await?;
     let step = Step::begin("fail", 0);
     step.say(broken.what());
     let until = scene.app.emulator.now() + ARRIVE_MS;
@@ -148,7 +152,7 @@ async fn break_and_repair(
     let causes = causes_since(scene, since).await?;
     step.done(&show::failed(broken, &causes));
     scene.repair(broken).await?;
-    Ok(causes)
+    Ok((uploaded, causes))
 }
 
 async fn causes_since(

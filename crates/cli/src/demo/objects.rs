@@ -114,6 +114,14 @@ impl Objects {
         }
     }
 
+    /// The `n`th is not uploaded after all.
+    pub(super) fn leave_out(&mut self, n: usize, why: &std::io::Error) {
+        if let Self::Files { files, skipped } = self {
+            let path = files.get(n).map(|(key, _)| key.clone()).unwrap_or_default();
+            skipped.push(Skipped { path, why: format!("it cannot be read: {why}") });
+        }
+    }
+
     /// The key of the `n`th.
     pub(super) fn key(&self, n: usize) -> String {
         match self {

@@ -16,7 +16,7 @@ use resilver_heal::time::{Timestamp, minutes};
 
 use crate::app::App;
 use crate::error::CliError;
-use crate::progress::Step;
+use crate::progress::{Step, count};
 
 /// What is broken for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl<'a> Scene<'a> {
             }
             self.app.run_for(minutes(1)).await;
         }
-        step.done(&format!("{uploaded} objects replicated live, to both destinations"));
+        step.done(&format!("{} live, to both destinations", count(uploaded, "object")));
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::HumanCount;
 use resilver_emulator::wire::outbox::Posted;
 use resilver_heal::entry::Cause;
 use resilver_heal::ledger::Head;
@@ -13,11 +14,12 @@ use serde_json::Value;
 use super::Shown;
 use super::document::Document;
 use super::scene::Break;
+use crate::progress::count;
 
 /// The end of a *fail* step.
 pub(super) fn failed(broken: Break, causes: &BTreeMap<Cause, u64>) -> String {
     let causes: Vec<String> =
-        causes.iter().map(|(cause, versions)| format!("{versions} × {cause}")).collect();
+        causes.iter().map(|(cause, n)| format!("{} × {cause}", HumanCount(*n))).collect();
     let causes = if causes.is_empty() { "nothing failed".to_owned() } else { causes.join(", ") };
     format!("{causes}; then repaired ({})", broken.what())
 }
@@ -26,19 +28,20 @@ pub(super) fn failed(broken: Break, causes: &BTreeMap<Cause, u64>) -> String {
 pub(super) fn healed(head: &Head, quiet: bool) -> String {
     let totals = &head.totals;
     let healed = totals.healed + totals.unproved;
-    let rest = head.counts.present();
+    let done = format!("{} in {}", count(healed, "version"), count(totals.jobs, "job"));
     let end = if quiet { "nothing is left to do" } else { "time is up" };
-    match rest {
-        0 => format!("{healed} versions in {} jobs; {end}", totals.jobs),
-        rest => format!("{healed} versions in {} jobs, {rest} are left; {end}", totals.jobs),
+    match head.counts.present() {
+        0 => format!("{done}; {end}"),
+        rest => format!("{done}, {} left; {end}", HumanCount(rest)),
     }
 }
 
 /// The end of the *verify* step.
 pub(super) fn verified(verified: u64, mismatches: &[String]) -> String {
-    match mismatches.len() {
-        0 => format!("{verified} replicas are the same as their sources, byte for byte"),
-        different => format!("{verified} replicas are the same, {different} are not"),
+    let same = format!("{} compared and the same, byte for byte", count(verified, "replica"));
+    match mismatches.len() as u64 {
+        0 => same,
+        different => format!("{same}; {} not", HumanCount(different)),
     }
 }
 
@@ -98,7 +101,7 @@ fn table(document: &Document) -> Table {
             true => "held, probed by a canary, replicated by a batch job",
             false => "held: the cause stands",
         };
-        let versions = cause.versions.to_string();
+        let versions = HumanCount(cause.versions).to_string();
         table.add_row([&cause.reason, &cause.destination, &versions, done]);
     }
     if let Some(column) = table.column_mut(2) {
@@ -110,10 +113,13 @@ fn table(document: &Document) -> Table {
 fn sums(document: &Document) -> String {
     let hours = document.virtual_ms as f64 / 3_600_000.0;
     let seconds = document.wall_ms as f64 / 1_000.0;
-    let Document { objects, failed, healed, jobs, rows, verified, cost_usd, .. } = document;
+    let (objects, failed) = (count(document.objects, "object"), HumanCount(document.failed));
+    let (healed, verified) = (HumanCount(document.healed), count(document.verified, "replica"));
+    let (jobs, rows) = (count(document.jobs, "job"), count(document.rows, "row"));
+    let dollars = document.cost_usd;
     format!(
-        "  {objects} objects, {failed} versions failed, {healed} healed in {jobs} jobs of {rows} rows for ${cost_usd:.4}\n  \
-         {verified} replicas verified; {hours:.1} hours on the embedded AWS, {seconds:.1} seconds here"
+        "  {objects}, {failed} failed, {healed} healed in {jobs} of {rows} for ${dollars:.4}\n  \
+         {verified} verified; {hours:.1} hours on the embedded AWS, {seconds:.1} seconds here"
     )
 }
 
@@ -122,8 +128,8 @@ fn verdict(document: &Document) -> String {
         true => "  All of it healed.".to_owned(),
         false if !document.skipped.is_empty() && document.mismatched == 0 && document.held == 0 => {
             format!(
-                "  All that was uploaded healed; {} files were not uploaded.",
-                document.skipped.len()
+                "  All that was uploaded healed; {} not uploaded.",
+                count(document.skipped.len() as u64, "file")
             )
         }
         false => format!(
