@@ -66,6 +66,29 @@ async fn a_job_whose_answer_was_lost_is_adopted_and_not_bought_twice() {
 }
 
 #[tokio::test]
+async fn whoever_may_not_look_for_the_job_does_not_take_it_for_refused() {
+    let scene = repaired(Given::default(), 3).await;
+    scene.fault(Rule::once(Service::Control, "CreateJob", Verdict::LoseReply).times(3));
+    let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
+    scene.fault(Rule::once(Service::Control, "ListJobs", refuse));
+    scene.heal().await;
+    assert_eq!((scene.jobs(), scene.said_about("refused")), (1, 0));
+    assert_eq!(scene.head().await.totals.healed, 3);
+}
+
+#[tokio::test]
+async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_after_an_hour() {
+    let limits = Limits { jobs_active_max: 1, ..Limits::default() };
+    let scene = repaired(limited(limits), 3).await;
+    let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
+    scene.fault(Rule::once(Service::S3, "PutObject", refuse).on("head.json"));
+    scene.run(minutes(30)).await;
+    assert_eq!(scene.jobs(), 0, "the slot is taken, by nobody");
+    scene.run(hours(2)).await;
+    assert_eq!((scene.jobs(), scene.head().await.totals.healed), (1, 3));
+}
+
+#[tokio::test]
 async fn a_launch_cut_short_before_its_job_is_finished_by_the_next() {
     let scene = repaired(Given::default(), 3).await;
     let refuse = Verdict::Refuse { code: "InternalServiceException".into(), status: 500 };

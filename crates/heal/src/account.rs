@@ -122,23 +122,26 @@ impl Account {
         self.reservations.remove(plan).is_some()
     }
 
-    /// Forgets what no longer counts: ended reservations of earlier days, and those of `bucket` that
-    /// its head does not name and that are older than any launch.
-    pub fn tidy(
-        &mut self,
-        bucket: &Bucket,
-        named: &dyn Fn(&PlanId) -> bool,
-        now: Timestamp,
-    ) -> bool {
+    /// Reservations that are older than any launch and whose job has not ended: a launch that was cut
+    /// short may have left them, and then no head names them.
+    pub fn doubtful(&self, now: Timestamp) -> Vec<(Bucket, PlanId)> {
+        let old = |r: &Reservation| !r.ended && now.since(r.at) > RESERVATION_ORPHAN_MS;
+        let doubtful = self.reservations.iter().filter(|(_, r)| old(r));
+        doubtful.map(|(plan, r)| (r.bucket.clone(), plan.clone())).collect()
+    }
+
+    /// Forgets what no longer counts: ended reservations of earlier days, and `orphans`. Says whether
+    /// there was any.
+    pub fn forget(&mut self, orphans: &[PlanId], now: Timestamp) -> bool {
         let before = self.reservations.len();
         self.reservations.retain(|plan, r| {
-            let today = r.at.0 / days(1) == now.0 / days(1);
-            let orphan = r.bucket == *bucket
-                && !r.ended
-                && !named(plan)
-                && now.since(r.at) > RESERVATION_ORPHAN_MS;
-            !orphan && (today || !r.ended)
+            let counts = !r.ended || r.at.0 / days(1) >= now.0 / days(1);
+            counts && !orphans.contains(plan)
         });
         before != self.reservations.len()
     }
 }
+
+#[cfg(test)]
+#[path = "account/tests.rs"]
+mod tests;

@@ -21,8 +21,23 @@ pub(crate) async fn room(ctx: &Ctx, news: &News, now: Timestamp) -> Result<Room,
     Ok(account.room(now, &ctx.limits))
 }
 
-/// Step 4: gives back what ended or was refused, forgets what no head names, and reserves the plan's
-/// share. Says no if there is no room for the plan any more.
+/// Drops the reservations that no head names: what launches left that were cut short between 4 and 5,
+/// of whatever bucket. They would hold their slots for ever.
+pub(crate) async fn forget(ctx: &Ctx, now: Timestamp) -> Result<(), LaunchError> {
+    let (account, _) = read(ctx).await?;
+    let mut orphans = Vec::new();
+    for (bucket, plan) in account.doubtful(now) {
+        let head = ctx.store.get_json::<Head>(&StateKey::Head(&bucket).to_string()).await?;
+        if !head.is_some_and(|head| head.value.flights.contains_key(&plan)) {
+            orphans.push(plan);
+        }
+    }
+    change(ctx, |account| account.forget(&orphans, now) || !orphans.is_empty()).await?;
+    Ok(())
+}
+
+/// Step 4: gives back what ended or was refused, and reserves the plan's share. Says no if there is no
+/// room for the plan any more.
 pub(crate) async fn settle(
     ctx: &Ctx,
     next: &Head,
@@ -35,12 +50,25 @@ pub(crate) async fn settle(
     }
     change(ctx, |account| {
         give_back(account, news);
-        account.tidy(&next.bucket, &|plan| next.flights.contains_key(plan), now);
-        let Some(plan) = plan else { return true };
-        let rows = next.flights.get(plan).map_or(0, |flight| flight.rows);
-        account.reserve(plan, &next.bucket, rows, now, &ctx.limits)
+        plan.is_none_or(|plan| reserve(ctx, account, next, plan, now))
     })
     .await
+}
+
+/// Makes sure, before the plan's job is asked for, that its share is still reserved: a launch that
+/// another took for cut short, and then went on, gets it again or waits. Says no if there is no room.
+pub(crate) async fn keep(
+    ctx: &Ctx,
+    head: &Head,
+    plan: &PlanId,
+    now: Timestamp,
+) -> Result<bool, LaunchError> {
+    change(ctx, |account| reserve(ctx, account, head, plan, now)).await
+}
+
+fn reserve(ctx: &Ctx, account: &mut Account, head: &Head, plan: &PlanId, now: Timestamp) -> bool {
+    let rows = head.flights.get(plan).map_or(0, |flight| flight.rows);
+    account.reserve(plan, &head.bucket, rows, now, &ctx.limits)
 }
 
 /// Gives a plan's share back that never became a job.

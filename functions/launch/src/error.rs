@@ -2,6 +2,7 @@
 
 use resilver_aws::AwsError;
 use resilver_heal::laws::Broken;
+use resilver_heal::plan::PlanId;
 use resilver_heal::run::Corrupt;
 
 /// Why a bucket could not be launched. Nothing is lost by any of them: the next tick starts over.
@@ -34,6 +35,11 @@ pub enum LaunchError {
         /// Where.
         at: String,
     },
+    /// A plan lost its share of the day's budget or of the job slots, and there is no room for it now.
+    #[error(
+        "plan {0} waits for a free job slot or for tomorrow's budget; the next launch tries again"
+    )]
+    NoRoom(PlanId),
     /// A law does not hold.
     #[error(transparent)]
     Law(#[from] Broken),

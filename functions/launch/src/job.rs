@@ -2,6 +2,7 @@
 
 use resilver_aws::{AwsError, Kind, Woken, jobs};
 use resilver_heal::key::JobId;
+use resilver_heal::ledger::Head;
 use resilver_heal::plan::{Plan, PlanId};
 use resilver_heal::state::StateKey;
 use resilver_heal::summary::job_micro_usd;
@@ -37,7 +38,7 @@ pub(crate) async fn finish(
     };
     let key = StateKey::Plan(&held.head.bucket, &id).to_string();
     let asked = match ctx.store.get_json::<Plan>(&key).await? {
-        Some(plan) => ask(ctx, &plan.value, known).await,
+        Some(plan) => ask(ctx, &held.head, &plan.value, known).await?,
         None => Asked::Refused("PlanMissing".into(), format!("{key} is gone")),
     };
     let mut next = held.head.clone();
@@ -52,11 +53,7 @@ pub(crate) async fn finish(
 }
 
 /// Writes the answer into the head. Says whether the plan was refused.
-fn record(
-    next: &mut resilver_heal::ledger::Head,
-    id: &PlanId,
-    asked: Asked,
-) -> Result<bool, LaunchError> {
+fn record(next: &mut Head, id: &PlanId, asked: Asked) -> Result<bool, LaunchError> {
     let Some(flight) = next.flights.get_mut(id) else {
         return Ok(false);
     };
@@ -76,12 +73,19 @@ fn record(
     }
 }
 
-async fn ask(ctx: &Ctx, plan: &Plan, known: Known) -> Asked {
-    match adopt_or_create(ctx, plan, known).await {
-        Ok(job) => match JobId::try_from(job.clone()) {
-            Ok(job) => Asked::Job(job),
-            Err(_) => Asked::Refused("InvalidJobId".into(), format!("S3 gave the job id {job:?}")),
-        },
+async fn ask(ctx: &Ctx, head: &Head, plan: &Plan, known: Known) -> Result<Asked, LaunchError> {
+    // Whoever cannot look whether there is a job must not take it for refused: its rows would go up
+    // a second time.
+    match adopted(ctx, plan, known).await {
+        Ok(Some(job)) => return Ok(got(job)),
+        Ok(None) => {}
+        Err(problem) => return Ok(Asked::Later(problem)),
+    }
+    if !account::keep(ctx, head, &plan.id, head.now).await? {
+        return Err(LaunchError::NoRoom(plan.id.clone()));
+    }
+    Ok(match jobs::create(&ctx.clients, &plan.request).await {
+        Ok(job) => got(job),
         Err(problem) => match problem.kind {
             Kind::Denied | Kind::Invalid | Kind::NotFound => {
                 let code = problem.code.clone().unwrap_or_else(|| "Unknown".into());
@@ -89,15 +93,21 @@ async fn ask(ctx: &Ctx, plan: &Plan, known: Known) -> Asked {
             }
             _ => Asked::Later(problem),
         },
+    })
+}
+
+fn got(job: String) -> Asked {
+    match JobId::try_from(job.clone()) {
+        Ok(job) => Asked::Job(job),
+        Err(_) => Asked::Refused("InvalidJobId".into(), format!("S3 gave the job id {job:?}")),
     }
 }
 
-async fn adopt_or_create(ctx: &Ctx, plan: &Plan, known: Known) -> Result<String, AwsError> {
-    if known == Known::MayExist {
-        let found = jobs::find_by_description(&ctx.clients, &plan.request.description).await?;
-        if let Some(job) = found.into_iter().next() {
-            return Ok(job);
-        }
+/// The plan's job, if an earlier launch has got one.
+async fn adopted(ctx: &Ctx, plan: &Plan, known: Known) -> Result<Option<String>, AwsError> {
+    if known == Known::IsNew {
+        return Ok(None);
     }
-    jobs::create(&ctx.clients, &plan.request).await
+    let found = jobs::find_by_description(&ctx.clients, &plan.request.description).await?;
+    Ok(found.into_iter().next())
 }

@@ -60,7 +60,7 @@ impl Ctx {
 /// not keep another from healing: errors are gathered and reported at the end.
 pub async fn handle(ctx: &Ctx, woken: &Woken) -> Result<Value, LaunchError> {
     let mut launched = Vec::new();
-    let mut first_error = None;
+    let mut first_error = account::forget(ctx, woken.now).await.err();
     for bucket in buckets(ctx).await? {
         match order::launch(ctx, &bucket, woken).await {
             Ok(Launched::Idle) => {}

@@ -7,7 +7,8 @@
 //!    *Cut short here or before:* no head names what was written. The next launch folds the same
 //!    again; the leftovers expire.
 //! 4. Reserve the plan's slot and money in `account.json`.
-//!    *Cut short here:* a reservation that no head names is dropped after an hour.
+//!    *Cut short here:* a reservation that no head names is dropped after an hour, whatever bucket's
+//!    launch comes by ([`account::forget`]). A plan whose launch was only slow reserves again in 6.
 //! 5. Swap the head. **This is the commit.** Whoever loses the swap deletes nothing, gives its
 //!    reservation back and starts over; finding its own id in the head means that it won and only
 //!    the answer was lost.
