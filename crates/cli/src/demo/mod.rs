@@ -150,8 +150,8 @@ async fn break_and_repair(
         }
     }
     let causes = causes_since(scene, since).await?;
-    step.done(&show::failed(broken, &causes));
     scene.repair(broken).await?;
+    step.done(&show::failed(&causes));
     Ok((uploaded, causes))
 }
 

@@ -35,16 +35,16 @@ impl Break {
     /// In words.
     pub(super) fn what(self) -> &'static str {
         match self {
-            Self::Versioning => "versioning suspended on replica-a",
-            Self::Permission => "s3:ReplicateObject denied on replica-b",
-            Self::Key => "replica-a's KMS key disabled",
+            Self::Versioning => "versioning suspended on demo-replica-a",
+            Self::Permission => "s3:ReplicateObject denied on demo-replica-b",
+            Self::Key => "the KMS key of demo-replica-a disabled",
         }
     }
 }
 
-pub(super) const SOURCE: &str = "resilver-demo-source";
-pub(super) const REPLICAS: [&str; 2] = ["resilver-demo-replica-a", "resilver-demo-replica-b"];
-const ROLE: &str = "arn:aws:iam::111122223333:role/resilver-demo-replication";
+pub(super) const SOURCE: &str = "demo-source";
+pub(super) const REPLICAS: [&str; 2] = ["demo-replica-a", "demo-replica-b"];
+const ROLE: &str = "arn:aws:iam::111122223333:role/demo-replication";
 pub(super) const SOURCE_KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/source";
 const REPLICA_KEYS: [&str; 2] = [
     "arn:aws:kms:us-east-1:111122223333:key/replica-a",

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::HumanCount;
 use resilver_emulator::wire::outbox::Posted;
 use resilver_heal::entry::Cause;
@@ -13,15 +13,14 @@ use serde_json::Value;
 
 use super::Shown;
 use super::document::Document;
-use super::scene::Break;
 use crate::progress::count;
 
 /// The end of a *fail* step.
-pub(super) fn failed(broken: Break, causes: &BTreeMap<Cause, u64>) -> String {
+pub(super) fn failed(causes: &BTreeMap<Cause, u64>) -> String {
     let causes: Vec<String> =
         causes.iter().map(|(cause, n)| format!("{} × {cause}", HumanCount(*n))).collect();
     let causes = if causes.is_empty() { "nothing failed".to_owned() } else { causes.join(", ") };
-    format!("{causes}; then repaired ({})", broken.what())
+    format!("{causes}; now repaired")
 }
 
 /// The end of the *heal* step.
@@ -90,15 +89,17 @@ pub(super) fn text(document: &Document, shown: &Shown) -> String {
     text
 }
 
+/// A rule below the header, and no others.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 fn table(document: &Document) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["what failed", "where", "versions", "what was done"]);
     for cause in &document.causes {
         let done = match cause.repaired {
-            true => "held, probed by a canary, replicated by a batch job",
+            true => "held, probed, replicated by batch jobs",
             false => "held: the cause stands",
         };
         let versions = HumanCount(cause.versions).to_string();
