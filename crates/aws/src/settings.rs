@@ -60,6 +60,11 @@ impl Settings {
         }
     }
 
+    /// Something else that is wrong with a setting.
+    pub fn problem(&mut self, name: &str, why: &str) {
+        self.problems.push(format!("{name}: {why}"));
+    }
+
     /// Fails if anything was wrong.
     pub fn finish(self) -> Result<(), SettingsError> {
         if self.problems.is_empty() { Ok(()) } else { Err(SettingsError(self.problems)) }

@@ -99,8 +99,60 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What makes no sense in them: with it nothing would ever be launched, or AWS would have to
+    /// refuse.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let one = [
+            ("job_rows_max", self.job_rows_max),
+            ("jobs_active_max", u64::from(self.jobs_active_max)),
+            ("day_jobs_max", u64::from(self.day_jobs_max)),
+            ("day_rows_max", self.day_rows_max),
+            ("attempts_max", u64::from(self.attempts_max)),
+            ("canary_rows", self.canary_rows as u64),
+            ("looks_per_tick", self.looks_per_tick as u64),
+        ];
+        problems.extend(
+            one.iter()
+                .filter(|(_, n)| *n == 0)
+                .map(|(name, _)| format!("{name} has to be at least 1")),
+        );
+        if self.jobs_active_max > ACCOUNT_JOBS_MAX {
+            problems.push(format!("jobs_active_max may be {ACCOUNT_JOBS_MAX}, as AWS allows"));
+        }
+        if self.day_micro_usd_max < JOB_MICRO_USD + ROW_MICRO_USD {
+            let least = JOB_MICRO_USD + ROW_MICRO_USD;
+            problems
+                .push(format!("day_micro_usd_max has to be at least {least}, what one job costs"));
+        }
+        problems
+    }
+}
+
 /// The element of a cadence for the `n`th time; the last one repeats.
 pub fn cadence(table: &[u64], n: u32) -> u64 {
     let index = (n as usize).min(table.len().saturating_sub(1));
     table.get(index).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_stop_everything_are_problems() {
+        assert_eq!(Limits::default().problems(), Vec::<String>::new());
+        let zero = Limits {
+            job_rows_max: 0,
+            jobs_active_max: 7,
+            day_micro_usd_max: 250_000,
+            ..Limits::default()
+        };
+        let problems = zero.problems().join("; ");
+        for name in ["job_rows_max", "jobs_active_max", "day_micro_usd_max"] {
+            assert!(problems.contains(name), "{problems}");
+        }
+        assert_eq!(zero.problems().len(), 3);
+    }
 }

@@ -94,13 +94,13 @@ pub struct Rows {
     pub rejects: Vec<RowReject>,
 }
 
-/// Reads whole rows.
-pub fn read_rows(bytes: &[u8]) -> Rows {
+/// Reads whole rows of one bucket's report; a row of another bucket is none that was asked for.
+pub fn read_rows(bytes: &[u8], bucket: &Bucket) -> Rows {
     let mut rows = Rows::default();
     let mut rest = bytes;
     while !rest.is_empty() {
         let (sound, broken) = up_to_broken(rest);
-        read_sound(sound, &mut rows);
+        read_sound(sound, bucket, &mut rows);
         if !broken.is_empty() {
             let why = "a quote that never closes".to_owned();
             rows.rejects.push(RowReject { raw: broken.to_vec(), why });
@@ -165,7 +165,7 @@ fn csv_reader(bytes: &[u8]) -> csv::Reader<&[u8]> {
 }
 
 /// Reads rows of which every quote closes.
-fn read_sound(bytes: &[u8], rows: &mut Rows) {
+fn read_sound(bytes: &[u8], bucket: &Bucket, rows: &mut Rows) {
     let mut reader = csv_reader(bytes);
     let mut record = csv::ByteRecord::new();
     loop {
@@ -173,7 +173,11 @@ fn read_sound(bytes: &[u8], rows: &mut Rows) {
         let Ok(true) = reader.read_byte_record(&mut record) else { return };
         let to = reader.position().byte() as usize;
         match read_row(&record) {
-            Ok(row) => rows.rows.push(row),
+            Ok(row) if row.bucket == *bucket => rows.rows.push(row),
+            Ok(row) => {
+                let why = format!("it is of the bucket {}", row.bucket);
+                rows.rejects.push(RowReject { raw: raw_line(bytes, from, to), why });
+            }
             Err(why) => rows.rejects.push(RowReject { raw: raw_line(bytes, from, to), why }),
         }
     }
@@ -230,25 +234,29 @@ fn status(text: &str) -> Option<u16> {
 
 /// The rows that *begin* in one chunk of a result file. `window` is the chunk with the byte before it
 /// (none before the first) and a stretch after it; a row begins where a line begins with the bucket's
-/// name. So every row is in exactly one chunk, and quoted line ends part nothing.
+/// name, quoted or not. So every row is in exactly one chunk, and quoted line ends part nothing.
 pub fn rows_of_chunk<'a>(
     window: &'a [u8],
     is_first: bool,
     chunk_bytes: usize,
     bucket: &Bucket,
 ) -> &'a [u8] {
-    let start = format!("\n{bucket},");
+    let starts = [format!("\n{bucket},"), format!("\n\"{bucket}\",")];
     let chunk = usize::from(!is_first);
-    let from = if is_first { Some(0) } else { row_from(window, chunk, start.as_bytes()) };
-    let to = row_from(window, chunk + chunk_bytes, start.as_bytes()).unwrap_or(window.len());
+    let from = if is_first { Some(0) } else { row_from(window, chunk, &starts) };
+    let to = row_from(window, chunk + chunk_bytes, &starts).unwrap_or(window.len());
     from.filter(|from| *from < to).and_then(|from| window.get(from..to)).unwrap_or_default()
 }
 
 /// Where the first row begins at or after `at`.
-fn row_from(window: &[u8], at: usize, start: &[u8]) -> Option<usize> {
+fn row_from(window: &[u8], at: usize, starts: &[String; 2]) -> Option<usize> {
     let before = at.checked_sub(1)?;
-    let rest = window.get(before..)?;
-    rest.windows(start.len()).position(|part| part == start).map(|found| before + found + 1)
+    let line_ends = window.iter().enumerate().skip(before).filter(|(_, byte)| **byte == b'\n');
+    let begins = |at: &usize| {
+        let line = window.get(*at..).unwrap_or_default();
+        starts.iter().any(|start| line.starts_with(start.as_bytes()))
+    };
+    line_ends.map(|(at, _)| at).find(begins).map(|at| at + 1)
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use crate::entry::{escape, unescape};
-use crate::key::Bucket;
 use crate::reason::Reason;
 use crate::report::ReportRow;
 use crate::run::{Corrupt, Fields, ObjectVersion, Row};
@@ -68,14 +67,9 @@ impl Tally {
 
 /// The verdicts of one chunk: a first line that counts what could not be read, then the run. The line
 /// begins with `#`, which no percent-encoded key does.
-pub fn write_chunk(bucket: &Bucket, rows: Vec<ReportRow>, unreadable: u64) -> Vec<u8> {
+pub fn write_chunk(rows: Vec<ReportRow>, unreadable: u64) -> Vec<u8> {
     let mut verdicts: BTreeMap<ObjectVersion, Option<Reason>> = BTreeMap::new();
-    let mut foreign = 0;
     for row in rows {
-        if row.bucket != *bucket {
-            foreign += 1;
-            continue;
-        }
         let id = ObjectVersion { key: row.key, version: row.version };
         let failed = match row.succeeded {
             true => None,
@@ -85,7 +79,7 @@ pub fn write_chunk(bucket: &Bucket, rows: Vec<ReportRow>, unreadable: u64) -> Ve
         let slot = verdicts.entry(id).or_insert(None);
         *slot = failed.or(slot.take());
     }
-    let mut bytes = format!("#unreadable,{}\n", unreadable + foreign).into_bytes();
+    let mut bytes = format!("#unreadable,{unreadable}\n").into_bytes();
     for (id, failed) in verdicts {
         bytes.extend_from_slice(VerdictRow { id, failed }.line().as_bytes());
     }

@@ -48,7 +48,10 @@ impl Ctx {
         let state_bucket = settings.required("RESILVER_STATE_BUCKET");
         let role_arn = settings.required("RESILVER_JOB_ROLE_ARN");
         let bus = settings.optional("RESILVER_BUS").unwrap_or_else(|| "default".to_owned());
-        let limits = settings.json("RESILVER_LIMITS").unwrap_or_default();
+        let limits: Limits = settings.json("RESILVER_LIMITS").unwrap_or_default();
+        for problem in limits.problems() {
+            settings.problem("RESILVER_LIMITS", &problem);
+        }
         let account = clients.account.clone();
         let store = Store::new(clients.clone(), state_bucket.clone());
         let jobs = JobSettings { account, role_arn, state_bucket, priority: 10 };

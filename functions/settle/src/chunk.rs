@@ -60,7 +60,7 @@ async fn read_one(
     let window = ctx.store.get_range(&part.key, from.saturating_sub(1), to, None).await?;
     let window = window.map(|ranged| ranged.bytes).unwrap_or_default();
     let rows = rows_of_chunk(&window, chunk == 0, CHUNK_BYTES as usize, bucket);
-    let rows = read_rows(rows);
+    let rows = read_rows(rows, bucket);
     if !rows.rejects.is_empty() {
         let name = format!("{job}/{file}-{chunk}.csv");
         let key = StateKey::Rejects("report", bucket.as_str(), &name).to_string();
@@ -68,7 +68,7 @@ async fn read_one(
         ctx.store.put(&key, Bytes::from(kept), "application/octet-stream").await?;
     }
     let unreadable = rows.rejects.len() as u64;
-    let verdicts = write_chunk(bucket, rows.rows, unreadable);
+    let verdicts = write_chunk(rows.rows, unreadable);
     let key = StateKey::Verdicts(bucket, job, file, chunk).to_string();
     ctx.store.put_new(&key, Bytes::from(verdicts), "text/csv").await?;
     Ok(())

@@ -12,6 +12,10 @@ fn bucket() -> Bucket {
     Bucket::try_from("src-bucket".to_owned()).unwrap()
 }
 
+fn read(bytes: &[u8]) -> Rows {
+    read_rows(bytes, &bucket())
+}
+
 #[test]
 fn the_documented_manifest_is_read() {
     let manifest = ReportManifest::parse(recorded!("report-manifest.json")).unwrap();
@@ -27,7 +31,7 @@ fn the_documented_manifest_is_read() {
 
 #[test]
 fn recorded_rows_are_read() {
-    let Rows { rows, rejects } = read_rows(recorded!("report-rows.csv"));
+    let Rows { rows, rejects } = read(recorded!("report-rows.csv"));
     assert_eq!(rejects, []);
     let seen: Vec<_> = rows
         .iter()
@@ -57,7 +61,7 @@ fn columns_are_told_apart_by_content() {
         ("99,Odd", None, Some("Odd")),
     ] {
         let row = format!("src-bucket,k,v,failed,{fields},why\n");
-        let rows = read_rows(row.as_bytes());
+        let rows = read(row.as_bytes());
         assert_eq!(rows.rows.len(), 1, "{row}{rows:?}");
         assert_eq!(rows.rows[0].http, http, "{row}");
         assert_eq!(rows.rows[0].reason.as_ref().map(Reason::as_str), reason, "{row}");
@@ -66,8 +70,8 @@ fn columns_are_told_apart_by_content() {
 
 /// Every good row of `file` is read, and `bad` is what is given back.
 fn check_bad(good: &str, bad: &str, file: &str) {
-    let rows = read_rows(file.as_bytes());
-    let good = read_rows(good.as_bytes()).rows;
+    let rows = read(file.as_bytes());
+    let good = read(good.as_bytes()).rows;
     assert_eq!(rows.rows, [good.clone(), good.clone(), good].concat(), "{file}");
     let raw: Vec<u8> = rows.rejects.iter().flat_map(|reject| reject.raw.clone()).collect();
     let filled = |text: &str| text.lines().filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
@@ -85,6 +89,7 @@ fn one_bad_row_sinks_nothing() {
         "src-bucket,k,v,perhaps,200,,bad status\n",
         "src-bucket,k,v,failed,500,Odd,\"never closes\n",
         "src-bucket,\"k,v,failed,500,Odd,never closes either\n",
+        "other-bucket,k,v,succeeded,200,,success\n",
         "\n\ngarbage\n",
         "\"garbage\n",
         "\"src-bucket,k,v,failed,500,Odd,closes nowhere\n",
@@ -103,15 +108,14 @@ fn one_bad_row_sinks_nothing() {
     let mut file = good.as_bytes().to_vec();
     file.extend_from_slice(b"src-bucket,\xff\xfe,v,succeeded,200,,not UTF-8\n");
     file.extend_from_slice(good.as_bytes());
-    let rows = read_rows(&file);
+    let rows = read(&file);
     assert_eq!((rows.rows.len(), rows.rejects.len()), (2, 1));
 }
 
 #[test]
 fn a_message_may_have_line_ends() {
-    let rows = read_rows(
-        b"src-bucket,k,v,failed,500,Odd,\"two\nlines\"\nsrc-bucket,l,v,succeeded,200,,ok",
-    );
+    let rows =
+        read(b"src-bucket,k,v,failed,500,Odd,\"two\nlines\"\nsrc-bucket,l,v,succeeded,200,,ok");
     assert_eq!(
         rows.rows.iter().map(|row| row.message.as_str()).collect::<Vec<_>>(),
         ["two\nlines", "ok"]
@@ -126,7 +130,8 @@ fn file(broken: bool) -> Vec<u8> {
         let message = ["ok", "\"two\nlines\"", "\"a, \"\"b\"\"\"", ""][n % 4];
         let message = if broken && n % 10 == 9 { "\"never closes" } else { message };
         let key = "x".repeat(n * 7 % 23 + 1);
-        file += &format!("src-bucket,{key}{n},v{n},failed,500,Odd,{message}\n");
+        let bucket = ["src-bucket", "\"src-bucket\""][n % 7 / 6];
+        file += &format!("{bucket},{key}{n},v{n},failed,500,Odd,{message}\n");
     }
     file.into_bytes()
 }
@@ -146,17 +151,17 @@ fn chunks(file: &[u8], chunk_bytes: usize) -> Vec<&[u8]> {
 #[test]
 fn chunks_cover_every_row_once() {
     for (file, counts) in [(file(false), (40, 0)), (file(true), (36, 4))] {
-        let whole = read_rows(&file);
+        let whole = read(&file);
         assert_eq!((whole.rows.len(), whole.rejects.len()), counts);
         for chunk_bytes in [1, 2, 3, 7, 50, 64, 100, 1_000, 10_000] {
             let pieces = chunks(&file, chunk_bytes);
             assert_eq!(pieces.concat(), file, "chunks of {chunk_bytes}");
-            let mut read = Rows::default();
-            for piece in pieces.into_iter().map(read_rows) {
-                read.rows.extend(piece.rows);
-                read.rejects.extend(piece.rejects);
+            let mut all = Rows::default();
+            for piece in pieces.into_iter().map(read) {
+                all.rows.extend(piece.rows);
+                all.rejects.extend(piece.rejects);
             }
-            assert_eq!(read, whole, "chunks of {chunk_bytes}");
+            assert_eq!(all, whole, "chunks of {chunk_bytes}");
         }
     }
 }
