@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use resilver::app::Options;
+use resilver_aws::Woken;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::queue;
 use resilver_emulator::world::rng::Rng;
@@ -73,7 +74,8 @@ impl Storm {
             match what {
                 0..45 => self.upload().await,
                 45..52 => self.delete().await,
-                52..70 => self.switch(),
+                52..66 => self.switch(),
+                66..70 => self.launch_thrice().await,
                 70..88 => self.mishap(),
                 _ => self.garbage(),
             }
@@ -142,6 +144,17 @@ impl Storm {
         let rule = if service == Service::S3 { rule.on(&format!("/{STATE}")) } else { rule };
         self.log.push(format!("{rule:?}"));
         self.scene.fault(rule);
+    }
+
+    /// Launches that one event woke, at the same time.
+    async fn launch_thrice(&mut self) {
+        self.log.push("launch thrice".to_owned());
+        let now = resilver_heal::time::Timestamp(self.scene.app.emulator.now());
+        let woken = Woken::at(now, "one request id");
+        let launch = || self.scene.app.launch(&woken);
+        // Some may fail of a mishap; the next one goes on.
+        drop(tokio::join!(launch(), launch(), launch()));
+        resilver_tests::laws::check(&self.scene).await;
     }
 
     fn garbage(&mut self) {

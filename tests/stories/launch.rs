@@ -89,6 +89,23 @@ async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_aft
 }
 
 #[tokio::test]
+async fn one_event_that_wakes_several_launches_at_once_folds_and_buys_once() {
+    let scene = repaired(Given::default(), 7).await;
+    for at in ["00:15", "00:15", "00:20", "00:20", "00:20"] {
+        let event = serde_json::json!({ "time": format!("2026-01-01T{at}:00Z") });
+        let woken = resilver_aws::Woken::of(&event, "one request id").unwrap();
+        let launch = || scene.app.launch(&woken);
+        let (a, b, c) = tokio::join!(launch(), launch(), launch());
+        assert!(a.is_ok() && b.is_ok() && c.is_ok(), "{a:?} {b:?} {c:?}");
+        resilver_tests::laws::check(&scene).await;
+    }
+    scene.heal().await;
+    let totals = scene.head().await.totals;
+    assert_eq!((totals.collected, totals.healed, totals.jobs), (7, 7, 2));
+    assert_eq!(scene.jobs(), 2, "a canary, and the rest");
+}
+
+#[tokio::test]
 async fn a_launch_cut_short_before_its_job_is_finished_by_the_next() {
     let scene = repaired(Given::default(), 3).await;
     let refuse = Verdict::Refuse { code: "InternalServiceException".into(), status: 500 };

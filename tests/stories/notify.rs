@@ -1,7 +1,8 @@
 //! People hear of it, once, and healing never waits for that.
 
+use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_heal::time::{hours, minutes};
-use resilver_tests::{Scene, Trouble};
+use resilver_tests::{Given, Scene, Trouble};
 
 #[tokio::test]
 async fn a_chat_that_is_down_delays_no_healing_and_hears_of_it_later_once() {
@@ -30,9 +31,9 @@ async fn a_chat_that_is_down_delays_no_healing_and_hears_of_it_later_once() {
 }
 
 #[tokio::test]
-async fn a_chat_that_refuses_for_good_is_not_asked_again() {
+async fn a_message_that_a_chat_will_never_take_is_not_sent_again() {
     let scene = Scene::new().await;
-    scene.app.emulator.answer_webhooks("hooks.slack.com", 404, 1_000);
+    scene.app.emulator.answer_webhooks("hooks.slack.com", 400, 1_000);
     scene.make(Trouble::Denied(0), true);
     scene.put("a", "b").await;
     scene.run(hours(1)).await;
@@ -40,6 +41,37 @@ async fn a_chat_that_refuses_for_good_is_not_asked_again() {
     assert!(posted > 0);
     assert_eq!(scene.stored("outbox/").await, Vec::<String>::new());
     assert!(posted <= 3, "once a notice: {posted}");
+}
+
+#[tokio::test]
+async fn a_notice_that_comes_twice_at_the_same_time_is_said_once() {
+    let scene = Scene::new().await;
+    scene.make(Trouble::Denied(0), true);
+    scene.app.emulator.answer_webhooks("hooks.slack.com", 503, 1);
+    scene.put("a", "b").await;
+    scene.run(minutes(6)).await;
+    let notice = scene.head().await.outbox.pop().expect("a notice that is not said yet");
+    let event = |time: &str| serde_json::json!({"time": time, "detail": notice});
+    let (now, later) = (event("2026-01-01T00:06:00Z"), event("2026-01-01T00:11:00Z"));
+    let (one, other) = tokio::join!(scene.app.notify(&now), scene.app.notify(&now));
+    assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
+    assert!(scene.app.notify(&later).await.is_ok());
+    assert_eq!(scene.said_about("is held"), 1, "{:#?}", scene.said());
+}
+
+#[tokio::test]
+async fn only_who_is_cut_short_between_the_answer_and_the_mark_says_it_twice() {
+    let scene = Scene::given(Given { stormy: true, ..Given::default() }).await;
+    scene.make(Trouble::Denied(0), true);
+    // The claim is written and the message is posted; that it was is not written.
+    let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
+    scene.fault(Rule::once(Service::S3, "PutObject", refuse).on("/slack").after(1));
+    scene.put("a", "b").await;
+    scene.run(minutes(14)).await;
+    assert_eq!(scene.said_about("is held"), 2, "{:#?}", scene.said());
+    scene.run(minutes(60)).await;
+    assert_eq!(scene.said_about("is held"), 2, "{:#?}", scene.said());
+    assert_eq!(scene.head().await.outbox, []);
 }
 
 #[tokio::test]

@@ -5,14 +5,17 @@ use std::io::Write;
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::{AwsError, Kind, Store};
 
-/// Bytes of an object that are asked for at a time.
-const READ_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of an object that are asked for at a time, at most and at least, and of all objects that are
+/// read together.
+const READ_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const READ_BYTES_MIN: u64 = 256 * 1024;
+const READ_BYTES_TOGETHER: u64 = 256 * 1024 * 1024;
 /// Bytes of lines that a page has, about.
-const PAGE_BYTES: usize = 256 * 1024;
+const PAGE_BYTES: usize = 128 * 1024;
 /// Bytes of a part of a multipart upload; what is shorter is put in one piece.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 /// Lines are cheap to compress: they repeat.
@@ -29,9 +32,10 @@ pub struct LineReader {
     key: String,
     etag: Option<String>,
     at: u64,
+    read_bytes: u64,
     ended: bool,
     decoder: Decoder,
-    lines: Vec<u8>,
+    lines: BytesMut,
 }
 
 impl std::fmt::Debug for LineReader {
@@ -50,18 +54,36 @@ impl LineReader {
                 Err(_) => Decoder::Plain,
             },
         };
-        Self { store, key, etag: None, at: 0, ended: false, decoder, lines: Vec::new() }
+        let (etag, read_bytes, lines) = (None, READ_BYTES_MAX, BytesMut::new());
+        Self { store, key, etag, at: 0, read_bytes, ended: false, decoder, lines }
+    }
+
+    /// One of so many that are read together, and share the memory.
+    #[must_use]
+    pub fn one_of(mut self, readers: u64) -> Self {
+        let share = READ_BYTES_TOGETHER / readers.max(1);
+        // What is compressed takes several times the room.
+        let share = if matches!(self.decoder, Decoder::Zstd(_)) { share / 8 } else { share };
+        self.read_bytes = share.clamp(READ_BYTES_MIN, READ_BYTES_MAX);
+        self
+    }
+
+    /// Of an object with this ETag, which has no quotes; with another it is `Precondition`.
+    #[must_use]
+    pub fn expecting(mut self, etag: &str) -> Self {
+        self.etag = Some(format!("\"{etag}\""));
+        self
     }
 
     /// The next page of whole lines; `None` at the end. An object that is gone, or was replaced since
     /// the first page, is an error of kind `NotFound` or `Precondition`.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, AwsError> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>, AwsError> {
         loop {
             if let Some(page) = self.page() {
                 return Ok(Some(page));
             }
             if self.ended {
-                let rest = std::mem::take(&mut self.lines);
+                let rest = std::mem::take(&mut self.lines).freeze();
                 return Ok((!rest.is_empty()).then_some(rest));
             }
             self.fetch().await?;
@@ -69,15 +91,14 @@ impl LineReader {
     }
 
     /// A page of what is decoded, if there is enough.
-    fn page(&mut self) -> Option<Vec<u8>> {
+    fn page(&mut self) -> Option<Bytes> {
         let enough = self.lines.get(PAGE_BYTES..)?;
         let end = PAGE_BYTES + enough.iter().position(|byte| *byte == b'\n')? + 1;
-        let rest = self.lines.split_off(end);
-        Some(std::mem::replace(&mut self.lines, rest))
+        Some(self.lines.split_to(end).freeze())
     }
 
     async fn fetch(&mut self) -> Result<(), AwsError> {
-        let to = self.at + READ_BYTES;
+        let to = self.at + self.read_bytes;
         let got = self.store.get_range(&self.key, self.at, to, self.etag.as_deref()).await?;
         let Some(object) = got else {
             return Err(AwsError {
@@ -90,7 +111,7 @@ impl LineReader {
         };
         self.etag.get_or_insert(object.etag);
         self.at += object.bytes.len() as u64;
-        self.ended = (object.bytes.len() as u64) < READ_BYTES;
+        self.ended = (object.bytes.len() as u64) < self.read_bytes;
         self.decode(&object.bytes)
     }
 
@@ -100,7 +121,8 @@ impl LineReader {
             return Ok(());
         };
         let written = decoder.write_all(bytes).and_then(|()| decoder.flush());
-        self.lines.append(decoder.get_mut());
+        self.lines.extend_from_slice(decoder.get_ref());
+        decoder.get_mut().clear();
         written.map_err(|why| {
             let target = format!("s3://{}/{}", self.store.bucket, self.key);
             AwsError::local("GetObject", target, format!("the run is damaged: {why}"))

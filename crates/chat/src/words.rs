@@ -89,7 +89,7 @@ pub fn say(notice: &Notice) -> Said {
             "Nothing: each version's own status decides what becomes of it.",
         ),
         NoticeFact::JobStalled { job, status } => bad(
-            format!("A job of {bucket} has been {status} for a day"),
+            format!("A job of {bucket} is {status}, a day after it was created"),
             vec![Line::with_code("Job ", job.as_str())],
             "Confirm or cancel it in the S3 console, or look at which job it waits for.",
         ),

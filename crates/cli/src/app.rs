@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
+use futures::future::join_all;
 use resilver_aws::clients::Place;
 use resilver_aws::{AwsError, Clients, LineReader, Settings, SettingsError, Store, Woken};
 use resilver_emulator::Emulator;
@@ -160,19 +161,25 @@ impl App {
         })
     }
 
-    /// Runs every invocation that is offered, and those that come of them; gives the names of the
-    /// functions that ran.
+    /// Runs every invocation that is offered, at the same time as Lambda does, and those that come of
+    /// them; gives the names of the functions that ran.
     pub async fn turn(&self) -> BTreeSet<String> {
         let mut ran = BTreeSet::new();
-        while let Some(invocation) = self.emulator.with(World::take_invocation) {
-            let answer = self.invoke(&invocation).await;
-            if let Err(why) = &answer {
-                tracing::warn!(function = invocation.function, why, "the function failed");
+        loop {
+            let take = || self.emulator.with(World::take_invocation);
+            let offered: Vec<_> = std::iter::from_fn(take).collect();
+            if offered.is_empty() {
+                return ran;
             }
-            self.emulator.with(|world| world.finish_invocation(&invocation.id, answer));
-            ran.insert(invocation.function);
+            let answers = join_all(offered.iter().map(|invocation| self.invoke(invocation))).await;
+            for (invocation, answer) in offered.into_iter().zip(answers) {
+                if let Err(why) = &answer {
+                    tracing::warn!(function = invocation.function, why, "the function failed");
+                }
+                self.emulator.with(|world| world.finish_invocation(&invocation.id, answer));
+                ran.insert(invocation.function);
+            }
         }
-        ran
     }
 
     /// Runs one function.
@@ -186,20 +193,25 @@ impl App {
                 let woken = Woken::at(resilver_heal::time::Timestamp(*time), id);
                 Ok(json!(resilver_collect::handle(&self.collect, &woken, batch).await))
             }
-            "launch" => {
-                let woken = woken.map_err(|why| why.to_string())?;
-                resilver_launch::handle(&self.launch, &woken).await.map_err(|why| why.to_string())
-            }
+            "launch" => self.launch(&woken.map_err(|why| why.to_string())?).await,
             "settle" => {
                 let woken = woken.map_err(|why| why.to_string())?;
                 let done = resilver_settle::handle(&self.settle, &woken, payload).await;
                 done.map_err(|why| why.to_string())
             }
-            "notify" => {
-                resilver_notify::handle(&self.notify, payload).await.map_err(|why| why.to_string())
-            }
+            "notify" => self.notify(payload).await,
             other => Err(format!("there is no function {other}")),
         }
+    }
+
+    /// Runs `launch` once.
+    pub async fn launch(&self, woken: &Woken) -> Result<Value, String> {
+        resilver_launch::handle(&self.launch, woken).await.map_err(|why| why.to_string())
+    }
+
+    /// Runs `notify` on one event.
+    pub async fn notify(&self, event: &Value) -> Result<Value, String> {
+        resilver_notify::handle(&self.notify, event).await.map_err(|why| why.to_string())
     }
 
     /// Lets time pass, the functions at work.

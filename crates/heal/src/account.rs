@@ -117,9 +117,10 @@ impl Account {
         !std::mem::replace(&mut reservation.ended, true)
     }
 
-    /// The plan never became a job: nothing was spent.
+    /// The plan never became a job: nothing was spent. One whose job ended was paid for.
     pub fn refund(&mut self, plan: &PlanId) -> bool {
-        self.reservations.remove(plan).is_some()
+        let unspent = self.reservations.get(plan).is_some_and(|reservation| !reservation.ended);
+        unspent && self.reservations.remove(plan).is_some()
     }
 
     /// Reservations that are older than any launch and whose job has not ended: a launch that was cut

@@ -77,9 +77,10 @@ impl Circuit {
         }
     }
 
-    /// Whether every launch of the bucket waits for it.
+    /// Whether every launch of the bucket waits for it: until the next probe is due, and while the job
+    /// that is the probe has not ended.
     pub fn holds_launches(&self, now: Timestamp) -> bool {
-        self.cause().is_none() && self.next_probe > now
+        self.cause().is_none() && (self.probe.is_some() || self.next_probe > now)
     }
 
     /// Whether a canary is to go up.

@@ -9,7 +9,7 @@ use crate::circuit::{Circuit, Fault, Probe};
 use crate::entry::Cause;
 use crate::fold::Marks;
 use crate::ledger::{Flight, Head};
-use crate::limits::{Limits, PROBE_CADENCE_MS, cadence};
+use crate::limits::{Limits, PROBE_CADENCE_MS, PROBE_ROWS_MAX, cadence};
 use crate::notice::{JobFinished, Notice, NoticeFact};
 use crate::plan::PlanId;
 use crate::run::ObjectVersion;
@@ -73,6 +73,11 @@ impl Asked<'_> {
         let (mut still, mut closed) = (Vec::new(), BTreeSet::new());
         for mut circuit in self.head.circuits.clone() {
             let Some(cause) = circuit.cause().cloned() else {
+                // Its probe has ended in another way than by this fault: the next one is due soon. What
+                // came of it by this fault, or that nothing did, is said in `ended`.
+                if circuit.probe.as_ref().is_some_and(|plan| self.has_landed(plan)) {
+                    circuit.replace(self.now);
+                }
                 still.push(circuit);
                 continue;
             };
@@ -96,6 +101,12 @@ impl Asked<'_> {
             still.push(circuit);
         }
         (still, closed)
+    }
+
+    /// Whether a plan's job has ended, or was refused.
+    fn has_landed(&self, plan: &PlanId) -> bool {
+        let refused = |flight: &Flight| flight.refused.is_some();
+        self.settled.contains_key(plan) || self.head.flights.get(plan).is_none_or(refused)
     }
 
     /// Counts the answers of a circuit's canary; gives how many are still out.
@@ -204,6 +215,7 @@ impl Asked<'_> {
         if busy || circuits.iter().any(|circuit| circuit.holds_launches(self.now)) {
             return;
         }
+        let probe = circuits.iter().any(|circuit| circuit.cause().is_none());
         let due = self.canaries(circuits);
         let released = self.survey.released(&decision.marks.open);
         let rows = self.survey.due_rows + released;
@@ -220,13 +232,17 @@ impl Asked<'_> {
         let mut room = self.room.rows;
         for (circuit, canaries) in due {
             let canaries = canaries.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX));
+            let canaries: Vec<_> = canaries.collect();
+            // A version that fails for several causes is the canary of each.
+            if !canaries.is_empty() {
+                circuit.sent(self.plan.clone());
+            }
             let before = decision.marks.canaries.len();
             decision.marks.canaries.extend(canaries);
-            let sent = decision.marks.canaries.len() - before;
-            if sent > 0 {
-                circuit.sent(self.plan.clone());
-                room -= sent as u64;
-            }
+            room -= (decision.marks.canaries.len() - before) as u64;
+        }
+        if probe {
+            room = room.min(PROBE_ROWS_MAX.saturating_sub(decision.marks.canaries.len() as u64));
         }
         decision.marks.plan = Some((self.plan.clone(), room.min(rows)));
         for circuit in circuits.iter_mut().filter(|c| c.cause().is_none() && c.is_due(self.now)) {
@@ -239,8 +255,7 @@ impl Asked<'_> {
         due.plus_ms(self.limits.launch_wait_ms) <= self.now
     }
 
-    /// The circuits that are due for a probe, and the held rows to try each with. A version is held
-    /// for one cause only, so no row is in two of them.
+    /// The circuits that are due for a probe, and the held rows to try each with.
     fn canaries<'c>(
         &self,
         circuits: &'c mut [Circuit],
@@ -272,7 +287,10 @@ pub fn next_due(
     after: &Survey,
 ) -> Option<Timestamp> {
     let mut next = after.first_look;
-    if let Some(due) = after.first_due {
+    // While a job that is a probe has not ended, its end is what wakes the bucket.
+    let probed =
+        circuits.iter().any(|circuit| circuit.cause().is_none() && circuit.probe.is_some());
+    if let Some(due) = after.first_due.filter(|_| !probed) {
         let blocked = circuits.iter().filter(|circuit| circuit.holds_launches(now));
         let from = blocked.map(|circuit| circuit.next_probe).max().unwrap_or_default();
         let due = due.plus_ms(limits.launch_wait_ms).max(from);

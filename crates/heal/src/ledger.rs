@@ -66,7 +66,7 @@ pub struct RunRef {
 /// A plan whose rows are in flight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flight {
-    /// When it was planned.
+    /// When it was planned; from when its job is there, when that was.
     pub at: Timestamp,
     /// Rows of its manifest.
     pub rows: u64,
@@ -132,6 +132,15 @@ impl Head {
             totals: Totals::default(),
             next_due: None,
             paused: None,
+        }
+    }
+
+    /// Puts notices into the outbox; one that is there already is the same one.
+    pub fn tell(&mut self, notices: impl IntoIterator<Item = Notice>) {
+        for notice in notices {
+            if !self.outbox.iter().any(|other| other.id == notice.id) {
+                self.outbox.push(notice);
+            }
         }
     }
 

@@ -21,6 +21,10 @@ pub const CHUNK_LOOKAHEAD_BYTES: u64 = 64 * 1024;
 pub const CHUNKS_PER_SETTLE: usize = 64;
 /// Segments that one fold takes up; the rest wait for the next tick.
 pub const SEGMENTS_PER_FOLD: usize = 256;
+/// Once a fold takes up so many chunks of reports, no other job lands in it: that waits for the next
+/// tick.
+pub const CHUNKS_PER_FOLD: usize = 64;
+
 /// How long a row that left is remembered: longer than a queue can hold an event (14 days).
 pub const TOMBSTONE_MS: u64 = days(15);
 /// An event that is dated so much later than its message was sent is not believed.
@@ -45,6 +49,12 @@ pub const JOB_STALLED_MS: u64 = days(1);
 /// Pauses between two canaries of an open circuit; the last one repeats.
 pub const PROBE_CADENCE_MS: [u64; 6] =
     [minutes(15), minutes(30), hours(1), hours(3), hours(8), hours(24)];
+/// Whoever claimed a notice and has not said it after this was cut short; another says it.
+pub const CLAIM_MS: u64 = minutes(4);
+
+/// Rows of a job that is there to try whether jobs go at all, after S3 refused or failed one as a whole.
+pub const PROBE_ROWS_MAX: u64 = 1_000;
+
 /// Pauses before a status that is still PENDING (or could not be read) is asked for again; after the
 /// last one the row leaves unproved.
 pub const CONFIRM_CADENCE_MS: [u64; 8] =

@@ -161,7 +161,14 @@ impl NoticeFact {
         match self {
             Self::Held { cause, .. } => format!("held|{cause}"),
             Self::Repaired { cause, .. } => format!("repaired|{cause}"),
-            Self::Quarantined { reason, .. } => format!("quarantined|{}", reason.as_str()),
+            // Two launches at the same time put different versions into quarantine.
+            Self::Quarantined { reason, example, .. } => {
+                format!(
+                    "quarantined|{}|{}",
+                    reason.as_str(),
+                    example.as_ref().map_or("", Key::as_str)
+                )
+            }
             Self::JobFinished(JobFinished { plan, .. }) => format!("finished|{plan}"),
             Self::JobRefused { plan, .. } => format!("refused|{plan}"),
             Self::JobLost { job, .. } => format!("lost|{job}"),

@@ -240,7 +240,13 @@ impl Given<'_> {
         let tried = entry.causes();
         entry.judged = ended;
         let echoes = entry.blames.iter().any(|blame| blame.at >= since);
-        let failed = failed.filter(|reason| reason.class() != Class::Done);
+        let done = failed.as_ref().is_some_and(|reason| reason.class() == Class::Done);
+        let failed = failed.filter(|_| !done);
+        if done {
+            // It had healed before, and proves nothing about what it was held for.
+            entry.blames.retain(|blame| blame.at >= since);
+        }
+        let tried = if done { Vec::new() } else { tried };
         let Some(reason) = failed else {
             entry.attempts += 1;
             if prove || echoes {
@@ -291,6 +297,8 @@ impl Given<'_> {
             return entry;
         }
         if complete {
+            // It was tried; what of it failed, only its status tells.
+            entry.attempts += 1;
             let plan = Some(plan.clone());
             entry.state = State::Confirming { plan, look_at: self.now, looks: 0 };
             return entry;
@@ -311,13 +319,18 @@ impl Given<'_> {
         match status {
             Status::Completed => left(entry, Outcome::Healed, self.now, plan, tried, effects),
             Status::Gone => left(entry, Outcome::Gone, self.now, plan, tried, effects),
-            Status::Absent => left(entry, Outcome::Unproved, self.now, plan, tried, effects),
+            Status::Absent => {
+                let at = entry.judged.max(entry.last_failure);
+                left(entry, Outcome::Unproved, at, plan, tried, effects)
+            }
             Status::Pending | Status::Unread => {
-                if looks as usize >= CONFIRM_CADENCE_MS.len() {
-                    return left(entry, Outcome::Unproved, self.now, plan, tried, effects);
+                // What cannot be read proves nothing, however long.
+                if status == Status::Pending && looks as usize >= CONFIRM_CADENCE_MS.len() {
+                    let at = entry.judged.max(entry.last_failure);
+                    return left(entry, Outcome::Unproved, at, plan, tried, effects);
                 }
                 let look_at = self.now.plus_ms(cadence(&CONFIRM_CADENCE_MS, looks));
-                entry.state = State::Confirming { plan, look_at, looks: looks + 1 };
+                entry.state = State::Confirming { plan, look_at, looks: looks.saturating_add(1) };
                 entry
             }
             Status::Failed => {

@@ -3,7 +3,7 @@
 use resilver_aws::{AwsError, Kind, Woken, jobs};
 use resilver_heal::key::JobId;
 use resilver_heal::ledger::Head;
-use resilver_heal::plan::{Plan, PlanId};
+use resilver_heal::plan::{PLAN_FORMAT, Plan, PlanId};
 use resilver_heal::state::StateKey;
 use resilver_heal::summary::job_micro_usd;
 
@@ -23,53 +23,87 @@ enum Asked {
     Job(JobId),
     Refused(String, String),
     /// Not now: the plan stays *launching*.
-    Later(AwsError),
+    Later(LaunchError),
 }
 
-/// Gets the job and records it. Says no if another launch has won in the meantime.
+/// What came of asking for a job.
+#[derive(Debug)]
+pub(crate) enum Finished {
+    /// The head has the answer: the job, or that S3 refused it.
+    Recorded,
+    /// Another launch has won in the meantime.
+    Outrun,
+    /// There is no answer yet, for this reason: the plan stays *launching*.
+    Later(LaunchError),
+}
+
+/// Gets the job and records it.
 pub(crate) async fn finish(
     ctx: &Ctx,
     held: &mut Held,
     woken: &Woken,
     known: Known,
-) -> Result<bool, LaunchError> {
+) -> Result<Finished, LaunchError> {
     let Some(id) = held.head.launching.clone() else {
-        return Ok(true);
+        return Ok(Finished::Recorded);
     };
     let key = StateKey::Plan(&held.head.bucket, &id).to_string();
     let asked = match ctx.store.get_json::<Plan>(&key).await? {
+        Some(plan) if plan.value.format > PLAN_FORMAT => {
+            let why =
+                format!("it has format {}, this release knows {PLAN_FORMAT}", plan.value.format);
+            Asked::Later(LaunchError::Document { key, why })
+        }
         Some(plan) => ask(ctx, &held.head, &plan.value, known).await?,
         None => Asked::Refused("PlanMissing".into(), format!("{key} is gone")),
     };
     let mut next = held.head.clone();
     next.launching = None;
     next.now = next.now.max(woken.now);
-    let refused = record(&mut next, &id, asked)?;
-    if refused {
-        account::refund(ctx, Some(&id)).await?;
+    if let Asked::Later(problem) = asked {
+        return Ok(Finished::Later(problem));
+    }
+    record(&mut next, &id, asked);
+    let writer = next.writer.clone();
+    Ok(if swap(ctx, held, next, &writer).await? { Finished::Recorded } else { Finished::Outrun })
+}
+
+/// Before the rows of a refused plan return: another launch may have got its job at the same time, and
+/// the answer that says *refused* need not be the last. Says no if another launch has won.
+pub(crate) async fn adopt_refused(ctx: &Ctx, held: &mut Held) -> Result<bool, LaunchError> {
+    let mut next = held.head.clone();
+    for (id, flight) in &held.head.flights {
+        if flight.refused.is_none() {
+            continue;
+        }
+        let description = id.description(&held.head.bucket);
+        let found = jobs::find_by_description(&ctx.clients, &description).await?;
+        if let Some(job) = found.into_iter().next() {
+            record(&mut next, id, got(job));
+        }
+    }
+    if next == held.head {
+        return Ok(true);
     }
     let writer = next.writer.clone();
     swap(ctx, held, next, &writer).await
 }
 
-/// Writes the answer into the head. Says whether the plan was refused.
-fn record(next: &mut Head, id: &PlanId, asked: Asked) -> Result<bool, LaunchError> {
+/// Writes the answer into the head.
+fn record(next: &mut Head, id: &PlanId, asked: Asked) {
+    let now = next.now;
     let Some(flight) = next.flights.get_mut(id) else {
-        return Ok(false);
+        return;
     };
     match asked {
         Asked::Job(job) => {
-            flight.job = Some(job);
+            (flight.job, flight.refused, flight.at) = (Some(job), None, now);
             next.totals.jobs += 1;
             next.totals.launched += flight.rows;
             next.totals.micro_usd += job_micro_usd(flight.rows);
-            Ok(false)
         }
-        Asked::Refused(code, message) => {
-            flight.refused = Some((code, message));
-            Ok(true)
-        }
-        Asked::Later(problem) => Err(problem.into()),
+        Asked::Refused(code, message) => flight.refused = Some((code, message)),
+        Asked::Later(_) => {}
     }
 }
 
@@ -79,19 +113,23 @@ async fn ask(ctx: &Ctx, head: &Head, plan: &Plan, known: Known) -> Result<Asked,
     match adopted(ctx, plan, known).await {
         Ok(Some(job)) => return Ok(got(job)),
         Ok(None) => {}
-        Err(problem) => return Ok(Asked::Later(problem)),
+        Err(problem) => return Ok(Asked::Later(problem.into())),
     }
     if !account::keep(ctx, head, &plan.id, head.now).await? {
-        return Err(LaunchError::NoRoom(plan.id.clone()));
+        return Ok(Asked::Later(LaunchError::NoRoom(plan.id.clone())));
     }
     Ok(match jobs::create(&ctx.clients, &plan.request).await {
         Ok(job) => got(job),
+        // There is a job of this token: it is found by its Description, if not now then later.
+        Err(problem) if problem.code.as_deref() == Some("IdempotencyException") => {
+            Asked::Later(problem.into())
+        }
         Err(problem) => match problem.kind {
             Kind::Denied | Kind::Invalid | Kind::NotFound => {
                 let code = problem.code.clone().unwrap_or_else(|| "Unknown".into());
                 Asked::Refused(code, problem.message)
             }
-            _ => Asked::Later(problem),
+            _ => Asked::Later(problem.into()),
         },
     })
 }

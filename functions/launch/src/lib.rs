@@ -15,13 +15,17 @@ mod stream;
 mod write;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use resilver_aws::{Clients, Settings, Store, Woken};
 use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::plan::JobSettings;
 use resilver_heal::state::{StatePrefix, bucket_of};
+use resilver_heal::time::minutes;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tracing::{error, info};
 
 pub use error::LaunchError;
@@ -40,6 +44,26 @@ pub struct Ctx {
     pub limits: Limits,
     /// The event bus on which notices are published.
     pub bus: String,
+    /// Names what this process writes.
+    pub(crate) names: Arc<Names>,
+}
+
+/// Names that no other launch gives, not even one that the same event woke: Lambda may deliver an
+/// event twice, with the same request id, to two processes at once.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// The log stream, which every process of a function has to itself.
+    process: String,
+    given: AtomicU64,
+}
+
+impl Names {
+    /// 12 hex digits.
+    pub(crate) fn next(&self, bucket: &Bucket, woken: &Woken) -> String {
+        let given = self.given.fetch_add(1, Ordering::Relaxed);
+        let of = format!("{}|{given}|{}|{bucket}", self.process, woken.id);
+        hex::encode(Sha256::digest(of)).chars().take(12).collect()
+    }
 }
 
 impl Ctx {
@@ -55,16 +79,22 @@ impl Ctx {
         let account = clients.account.clone();
         let store = Store::new(clients.clone(), state_bucket.clone());
         let jobs = JobSettings { account, role_arn, state_bucket, priority: 10 };
-        Self { clients, store, jobs, limits, bus }
+        let process = settings.optional("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
+        let names = Arc::new(Names { process, given: AtomicU64::default() });
+        Self { clients, store, jobs, limits, bus, names }
     }
 }
 
 /// Launches every bucket that has failures, a ledger or something to say. One bucket's trouble does
-/// not keep another from healing: errors are gathered and reported at the end.
+/// not keep another from healing: errors are gathered and reported at the end, and every minute
+/// another bucket is the first, in case there is not time for all.
 pub async fn handle(ctx: &Ctx, woken: &Woken) -> Result<Value, LaunchError> {
     let mut launched = Vec::new();
     let mut first_error = account::forget(ctx, woken.now).await.err();
-    for bucket in buckets(ctx).await? {
+    let mut buckets: Vec<Bucket> = buckets(ctx).await?.into_iter().collect();
+    let first = woken.now.0 / minutes(1) % (buckets.len() as u64).max(1);
+    buckets.rotate_left(usize::try_from(first).unwrap_or_default());
+    for bucket in buckets {
         match order::launch(ctx, &bucket, woken).await {
             Ok(Launched::Idle) => {}
             Ok(outcome) => {

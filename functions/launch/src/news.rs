@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use resilver_heal::fold::Landing;
 use resilver_heal::key::Bucket;
 use resilver_heal::ledger::Head;
-use resilver_heal::limits::SEGMENTS_PER_FOLD;
+use resilver_heal::limits::{CHUNKS_PER_FOLD, SEGMENTS_PER_FOLD};
 use resilver_heal::notice::Notice;
 use resilver_heal::plan::PlanId;
 use resilver_heal::state::{StateKey, StatePrefix};
-use resilver_heal::summary::Settled;
+use resilver_heal::summary::{SETTLED_FORMAT, Settled};
 
 use crate::{Ctx, LaunchError};
 
@@ -38,6 +38,10 @@ impl News {
         let listed = ctx.store.list(&segments, SEGMENTS_PER_FOLD).await?;
         news.segments = listed.into_iter().map(|object| object.key).collect();
         for (plan, flight) in &head.flights {
+            // The rest lands in the next launch: each chunk is read beside all others.
+            if news.verdicts.len() >= CHUNKS_PER_FOLD {
+                break;
+            }
             if flight.refused.is_some() {
                 news.landings.insert(plan.clone(), Landing::refused(head.now));
             }
@@ -46,6 +50,13 @@ impl News {
             let Some(settled) = ctx.store.get_json::<Settled>(&key).await? else {
                 continue;
             };
+            if settled.value.format > SETTLED_FORMAT {
+                let why = format!(
+                    "it has format {}, this release knows {SETTLED_FORMAT}",
+                    settled.value.format
+                );
+                return Err(LaunchError::Document { key, why });
+            }
             news.settled(ctx, &head.bucket, plan, settled.value).await?;
         }
         news.read_outbox(ctx, head).await?;

@@ -14,7 +14,8 @@
 //!    the answer was lost.
 //!    *Cut short here:* the head names the plan as launching; step 1 of the next launch finishes it.
 //! 6. Look for the plan's job by its Description and adopt it, or ask for it with the plan's own
-//!    token. A refusal that cannot pass abandons the plan: its rows return without an attempt.
+//!    token. A refusal that cannot pass abandons the plan: a launch later its rows return without an
+//!    attempt, unless the job is found after all (another launch may have got it).
 //!    *Cut short here:* the job exists, and is found by its Description, or given again for the same
 //!    token.
 //! 7. Record the job in the head.
@@ -22,7 +23,11 @@
 //! 8. Delete what was folded. *Cut short here:* a segment that is folded again changes nothing, since
 //!    its failures are known; verdicts on a plan that no head names are not read.
 //!
-//! A folded object that is gone in 2 or 3 means that another launch has won.
+//! A folded object that is gone in 2 or 3 means that another launch has won, if the head has changed;
+//! if not, something of ours is missing, and that is an error.
+//!
+//! No two launches write under the same name, even if one event woke both ([`crate::Names`]): what the
+//! head names, only its own launch has written.
 
 use resilver_aws::{Swapped, Woken, store::Loaded};
 use resilver_heal::entry::Cause;
@@ -35,8 +40,8 @@ use resilver_heal::plan::PlanId;
 use resilver_heal::state::StateKey;
 use resilver_heal::survey::Survey;
 use resilver_heal::transition::Given;
-use sha2::{Digest, Sha256};
 
+use crate::job::Finished;
 use crate::news::News;
 use crate::write::Written;
 use crate::{Ctx, LaunchError, account, job, leftovers, outbox, stream, write};
@@ -93,31 +98,39 @@ async fn attempt(
     woken: &Woken,
 ) -> Result<Option<Launched>, LaunchError> {
     let mut held = read_head(ctx, bucket, woken).await?;
-    let mut started = false;
+    let mut later = None;
     if held.head.launching.is_some() {
-        started = true;
-        if !job::finish(ctx, &mut held, woken, job::Known::MayExist).await? {
-            return Ok(None);
+        match job::finish(ctx, &mut held, woken, job::Known::MayExist).await? {
+            Finished::Recorded => return Ok(Some(Launched::Started)),
+            Finished::Outrun => return Ok(None),
+            // The rest goes on without it: folding, giving back, telling.
+            Finished::Later(problem) => later = Some(problem),
         }
+    }
+    if !job::adopt_refused(ctx, &mut held).await? {
+        return Ok(None);
     }
     let now = held.head.now.max(woken.now);
     let news = News::read(ctx, &held.head).await?;
     if news.is_empty() && held.head.is_idle(now) {
-        return Ok(Some(if started { Launched::Started } else { Launched::Idle }));
+        return Ok(Some(Launched::Idle));
     }
     let given = Given { now, limits: &ctx.limits };
-    let launch_id = launch_id(&held.head, woken);
+    let launch_id = ctx.names.next(bucket, woken);
     let mut next = held.head.clone();
     outbox::take_said(ctx, &mut next).await?;
-    next.outbox.extend(news.notices.iter().cloned());
+    next.tell(news.notices.iter().cloned());
     let mut written = Written::default();
     if news.has_rows() || !held.head.is_quiet(now) {
-        let Some(done) = fold(ctx, &held.head, &mut next, &news, given, &launch_id).await? else {
-            return Ok(None);
+        written = match fold(ctx, &held.head, &mut next, &news, given, &launch_id).await {
+            Ok(written) => written,
+            Err(problem) if stream::is_gone(&problem) => {
+                return if has_moved(ctx, &held).await? { Ok(None) } else { Err(problem) };
+            }
+            Err(problem) => return Err(problem),
         };
-        written = done;
     }
-    let plan = next.launching.clone();
+    let plan = written.plan.as_ref().map(|(plan, _)| plan.clone());
     if !account::settle(ctx, &next, &news, plan.as_ref(), now).await? {
         return Ok(None);
     }
@@ -125,19 +138,44 @@ async fn attempt(
     laws::time_goes_on(&held.head, now)?;
     laws::nowhere_is_nowhere(&next)?;
     if !swap(ctx, &mut held, next, &launch_id).await? {
-        account::refund(ctx, plan.as_ref()).await?;
+        give_back(ctx, bucket, plan.as_ref()).await?;
         return Ok(None);
     }
-    if plan.is_some() {
-        job::finish(ctx, &mut held, woken, job::Known::IsNew).await?;
+    if written.plan.is_some()
+        && let Finished::Later(problem) =
+            job::finish(ctx, &mut held, woken, job::Known::IsNew).await?
+    {
+        later = Some(problem);
     }
     outbox::publish(ctx, &held.head).await?;
     news.delete(ctx, written.replaced.as_deref()).await?;
     leftovers::delete(ctx, &held.head).await?;
-    Ok(Some(if started || plan.is_some() { Launched::Started } else { Launched::Folded }))
+    match later {
+        Some(problem) => Err(problem),
+        None if written.plan.is_some() => Ok(Some(Launched::Started)),
+        None => Ok(Some(Launched::Folded)),
+    }
 }
 
-/// Steps 2 and 3. `None` where something that is to be folded is gone.
+/// Gives the share of a plan back whose swap was lost, unless the head names the plan all the same:
+/// the swap was won, and another launch has gone on from it.
+async fn give_back(ctx: &Ctx, bucket: &Bucket, plan: Option<&PlanId>) -> Result<(), LaunchError> {
+    let Some(plan) = plan else { return Ok(()) };
+    let head = ctx.store.get_json::<Head>(&StateKey::Head(bucket).to_string()).await?;
+    match head.is_some_and(|head| head.value.flights.contains_key(plan)) {
+        true => Ok(()),
+        false => account::refund(ctx, plan).await,
+    }
+}
+
+/// Whether another launch has replaced the head: then it has deleted what is gone. If the head is as
+/// it was, something of ours is missing, and people have to know.
+async fn has_moved(ctx: &Ctx, held: &Held) -> Result<bool, LaunchError> {
+    let found = ctx.store.get_json::<Head>(&StateKey::Head(&held.head.bucket).to_string()).await?;
+    Ok(found.map(|loaded| loaded.etag) != held.etag)
+}
+
+/// Steps 2 and 3.
 async fn fold(
     ctx: &Ctx,
     head: &Head,
@@ -145,15 +183,13 @@ async fn fold(
     news: &News,
     given: Given<'_>,
     launch_id: &str,
-) -> Result<Option<Written>, LaunchError> {
+) -> Result<Written, LaunchError> {
     let folding = Folding { given, landings: &news.landings };
     let turn = |cause: &Cause| {
         let circuit = head.circuits.iter().find(|circuit| circuit.cause() == Some(cause));
         circuit.map_or(0, |circuit| circuit.probes)
     };
-    let Some(mut survey) = stream::survey(ctx, head, news, &folding, &turn).await? else {
-        return Ok(None);
-    };
+    let mut survey = stream::survey(ctx, head, news, &folding, &turn).await?;
     let statuses = stream::look(ctx, &head.bucket, &survey.looks).await?;
     let seen = survey.looked(&given, statuses, &turn);
     let plan = PlanId::of(given.now, &head.bucket, launch_id);
@@ -173,16 +209,13 @@ async fn fold(
         || survey.released(&decision.marks.open) > 0;
     let written = if rewrite {
         let write = write::Write { ctx, head, news, folding, seen, launch_id };
-        match write.run(&mut decision).await? {
-            Some(written) => written,
-            None => return Ok(None),
-        }
+        write.run(&mut decision).await?
     } else {
         Written { after: survey_again(&survey), run: head.run.clone(), ..Written::default() }
     };
     commit(next, news, &survey, decision, &written, given);
     laws::nothing_flies_alone(next, &written.after.flying)?;
-    Ok(Some(written))
+    Ok(written)
 }
 
 /// The survey of rows that were not rewritten is that of the rows as they are.
@@ -216,13 +249,7 @@ fn commit(
     next.next_due = next_due(given.now, given.limits, &decision.circuits, &written.after);
     next.circuits = decision.circuits;
     next.paused = decision.paused;
-    next.outbox.extend(decision.notices);
-}
-
-/// The name of this launch: no other launch, of this bucket or another, has it.
-fn launch_id(head: &Head, woken: &Woken) -> String {
-    let of = format!("{}|{}|{}", woken.id, head.bucket, head.generation);
-    hex::encode(Sha256::digest(of)).chars().take(12).collect()
+    next.tell(decision.notices);
 }
 
 async fn read_head(ctx: &Ctx, bucket: &Bucket, woken: &Woken) -> Result<Held, LaunchError> {

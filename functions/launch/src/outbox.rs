@@ -23,7 +23,7 @@ pub(crate) async fn take_said(ctx: &Ctx, head: &mut Head) -> Result<(), LaunchEr
 
 /// Publishes what is not said yet. A bus that does not answer is tried again with the next launch.
 pub(crate) async fn publish(ctx: &Ctx, head: &Head) -> Result<(), LaunchError> {
-    let entries = head.outbox.iter().map(entry).collect::<Vec<_>>();
+    let entries = head.outbox.iter().map(|notice| entry(notice, head)).collect::<Vec<_>>();
     if entries.is_empty() {
         return Ok(());
     }
@@ -33,11 +33,12 @@ pub(crate) async fn publish(ctx: &Ctx, head: &Head) -> Result<(), LaunchError> {
     Ok(())
 }
 
-fn entry(notice: &Notice) -> Entry {
+/// Dated by when it is published: `notify` tells a repeat from another delivery by that.
+fn entry(notice: &Notice, head: &Head) -> Entry {
     Entry {
         source: NOTICE_SOURCE.to_owned(),
         detail_type: NOTICE_DETAIL_TYPE.to_owned(),
         detail: serde_json::to_value(notice).unwrap_or_default(),
-        at_ms: notice.at.0,
+        at_ms: head.now.0,
     }
 }

@@ -46,15 +46,21 @@ impl Groups {
         seen: Vec<(ObjectVersion, Status)>,
     ) -> Self {
         let mut keys: Vec<(Kept, &str)> = Vec::new();
-        keys.extend(head.run.iter().map(|run| (Kept::Ledger, run.key.as_str())));
         keys.extend(news.segments.iter().map(|key| (Kept::Segment, key.as_str())));
         let verdicts = news.verdicts.iter();
         keys.extend(verdicts.map(|(plan, key)| (Kept::Verdicts(plan.clone()), key.as_str())));
-        let reader = |key: &str| LineReader::new(ctx.store.clone(), key.to_owned());
-        let sources: Vec<Source> = keys
-            .into_iter()
-            .map(|(kept, key)| Source { kept, key: key.to_owned(), reader: reader(key) })
-            .collect();
+        let readers = keys.len() as u64 + 1;
+        let reader = |key: &str| LineReader::new(ctx.store.clone(), key.to_owned()).one_of(readers);
+        let ledger = head.run.iter().map(|run| {
+            let reader = reader(&run.key).expecting(&run.etag);
+            Source { kept: Kept::Ledger, key: run.key.clone(), reader }
+        });
+        let others = keys.into_iter().map(|(kept, key)| Source {
+            kept,
+            key: key.to_owned(),
+            reader: reader(key),
+        });
+        let sources: Vec<Source> = ledger.chain(others).collect();
         let mut merge = Merge::new(sources.len() + 1);
         let seen = seen.into_iter().map(|(id, status)| Record::Seen(id, status)).collect();
         merge.push(sources.len(), seen);
@@ -118,29 +124,23 @@ pub(crate) fn is_gone(problem: &LaunchError) -> bool {
     matches!(problem, LaunchError::Aws(AwsError { kind: Kind::NotFound | Kind::Precondition, .. }))
 }
 
-/// The first fold: nothing is written. `None` where something that is to be folded is gone.
+/// The first fold: nothing is written.
 pub(crate) async fn survey(
     ctx: &Ctx,
     head: &Head,
     news: &News,
     folding: &Folding<'_>,
     turn: &(dyn Fn(&Cause) -> u32 + Sync),
-) -> Result<Option<Survey>, LaunchError> {
+) -> Result<Survey, LaunchError> {
     let mut groups = Groups::open(ctx, head, news, Vec::new());
     let mut survey = Survey::default();
     let mut effects = Vec::new();
-    loop {
-        match groups.next().await {
-            Ok(Some(group)) => {
-                effects.clear();
-                let entry = folding.fold(group, &mut effects);
-                survey.take(&folding.given, entry, &effects, &turn);
-            }
-            Ok(None) => return Ok(Some(survey)),
-            Err(problem) if is_gone(&problem) => return Ok(None),
-            Err(problem) => return Err(problem),
-        }
+    while let Some(group) = groups.next().await? {
+        effects.clear();
+        let entry = folding.fold(group, &mut effects);
+        survey.take(&folding.given, entry, &effects, &turn);
     }
+    Ok(survey)
 }
 
 /// Reads the replication statuses of these versions, in their order. One that cannot be read is

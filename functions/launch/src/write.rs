@@ -1,8 +1,7 @@
 //! The second fold: the same rows as the survey saw, now written as the next ledger run, with what
 //! was decided; the rows that go up are written into the manifest beside it.
 
-use bytes::Bytes;
-use resilver_aws::{LineWriter, Written as Put};
+use resilver_aws::LineWriter;
 use resilver_heal::fold::Folding;
 use resilver_heal::launch::Decision;
 use resilver_heal::ledger::{Head, RunRef};
@@ -14,7 +13,7 @@ use resilver_heal::survey::Survey;
 use resilver_heal::transition::Status;
 
 use crate::news::News;
-use crate::stream::{Groups, is_gone};
+use crate::stream::Groups;
 use crate::{Ctx, LaunchError};
 
 /// What was written.
@@ -48,16 +47,8 @@ struct Manifest {
 }
 
 impl Write<'_> {
-    /// Folds and writes. `None` where something that is to be folded is gone.
-    pub(crate) async fn run(self, decision: &mut Decision) -> Result<Option<Written>, LaunchError> {
-        match self.fold(decision).await {
-            Ok(written) => Ok(Some(written)),
-            Err(problem) if is_gone(&problem) => Ok(None),
-            Err(problem) => Err(problem),
-        }
-    }
-
-    async fn fold(mut self, decision: &mut Decision) -> Result<Written, LaunchError> {
+    /// Folds and writes.
+    pub(crate) async fn run(mut self, decision: &mut Decision) -> Result<Written, LaunchError> {
         let bucket = &self.head.bucket;
         let number = self.head.generation + 1;
         let key = StateKey::Ledger(bucket, number, self.launch_id).to_string();
@@ -114,14 +105,8 @@ impl Write<'_> {
         let settings = &self.ctx.jobs;
         let plan = Plan::of_manifest(id, bucket, now, manifest.rows, &finished.etag, settings);
         let key = StateKey::Plan(bucket, &plan.id).to_string();
-        let body = Bytes::from(serde_json::to_vec_pretty(&plan).unwrap_or_default());
-        // The same launch, cut short and woken again, may have written it: with the same rows then.
-        match self.ctx.store.put_new(&key, body.clone(), "application/json").await? {
-            Put::Written { .. } => {}
-            Put::Exists => {
-                self.ctx.store.put(&key, body, "application/json").await?;
-            }
-        }
+        // If it exists, it is ours: the answer to the first try was lost.
+        self.ctx.store.put_json_new(&key, &plan).await?;
         Ok(Some((plan.id, manifest.rows)))
     }
 }

@@ -1,11 +1,14 @@
 //! `notify`: says one notice in every chat that is set up, once. What was said where is marked in the
 //! state bucket; a chat that is down is tried again when the notice is published again.
 
-use resilver_aws::{AwsError, Clients, Settings, Store, webhook};
+use resilver_aws::store::Loaded;
+use resilver_aws::{AwsError, Clients, Settings, Store, Swapped, webhook};
 use resilver_chat::{Target, render};
+use resilver_heal::limits::CLAIM_MS;
 use resilver_heal::notice::{NOTICE_FORMAT, Notice};
 use resilver_heal::state::{SAID, StateKey};
-use serde::Deserialize;
+use resilver_heal::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
@@ -42,7 +45,18 @@ impl Ctx {
     /// Reads the function's settings.
     pub fn new(clients: Clients, settings: &mut Settings) -> Self {
         let bucket = settings.required("RESILVER_STATE_BUCKET");
-        let chats = settings.json("RESILVER_CHATS").unwrap_or_default();
+        let chats: Vec<Chat> = settings.json("RESILVER_CHATS").unwrap_or_default();
+        for (n, chat) in chats.iter().enumerate() {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            let taken = chats.iter().take(n).any(|other| other.name == chat.name);
+            if chat.name.is_empty() || !chat.name.chars().all(fits) || chat.name == SAID || taken {
+                let why = format!(
+                    "the name {:?} is taken or none; give each chat another of a-z, 0-9 and hyphens",
+                    chat.name
+                );
+                settings.problem("RESILVER_CHATS", &why);
+            }
+        }
         Self { store: Store::new(clients.clone(), bucket), clients, chats }
     }
 }
@@ -74,13 +88,15 @@ pub async fn handle(ctx: &Ctx, event: &Value) -> Result<Value, NotifyError> {
     if notice.format > NOTICE_FORMAT {
         return Err(NotifyError::Unreadable(format!("it has format {}", notice.format)));
     }
+    let published = event.get("time").and_then(Value::as_str).and_then(Timestamp::parse);
+    let at = published.unwrap_or(notice.at);
     let said = StateKey::Notice(&notice.id, SAID).to_string();
     if ctx.store.exists(&said).await? {
         return Ok(json!({"said": 0}));
     }
     let mut later = None;
     for chat in &ctx.chats {
-        if let Err(problem) = say(ctx, &notice, chat).await {
+        if let Err(problem) = say(ctx, &notice, chat, at).await {
             warn!(chat = chat.name, notice = notice.id, error = %problem, "not said");
             later.get_or_insert(problem);
         }
@@ -94,23 +110,63 @@ pub async fn handle(ctx: &Ctx, event: &Value) -> Result<Value, NotifyError> {
     }
 }
 
-/// Says it in one chat, unless it is said there. A chat that refuses for good (a message it will
-/// never take, a webhook that is gone) is marked too: saying it again would change nothing.
-async fn say(ctx: &Ctx, notice: &Notice, chat: &Chat) -> Result<(), NotifyError> {
-    let mark = StateKey::Notice(&notice.id, &chat.name).to_string();
-    if ctx.store.exists(&mark).await? {
+/// What is marked of one notice in one chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    /// What the chat answered; `None` while somebody is saying it.
+    status: Option<u16>,
+    /// The time of the event that it was said for.
+    at: Timestamp,
+}
+
+/// Says it in one chat, unless it is said there. Whoever says it claims it first, since one event may
+/// come twice at the same time. A message that a chat will never take is marked as said: saying it
+/// again would change nothing.
+async fn say(ctx: &Ctx, notice: &Notice, chat: &Chat, at: Timestamp) -> Result<(), NotifyError> {
+    let key = StateKey::Notice(&notice.id, &chat.name).to_string();
+    let Some(claim) = claim(ctx, &key, chat, at).await? else {
         return Ok(());
-    }
+    };
     let body = render(chat.kind, notice).to_string();
-    let reply = webhook::post(&ctx.clients.http, &chat.url, "application/json", body).await?;
-    match reply.status {
-        200..=299 => info!(chat = chat.name, notice = notice.id, "said"),
-        429 | 500..=599 => {
-            let (chat, why) = (chat.name.clone(), format!("HTTP {}", reply.status));
-            return Err(NotifyError::Later { chat, why });
+    let reply = webhook::post(&ctx.clients.http, &chat.url, "application/json", body).await;
+    match &reply {
+        Ok(reply) if (200..300).contains(&reply.status) => {
+            info!(chat = chat.name, notice = notice.id, "said");
         }
-        status => error!(chat = chat.name, status, answer = reply.body, "refused for good"),
+        Ok(reply) if matches!(reply.status, 400 | 413 | 422) => {
+            error!(chat = chat.name, status = reply.status, answer = reply.body, "never taken");
+        }
+        _ => {
+            // The next one may try at once.
+            ctx.store.delete(&[key]).await?;
+            let why = reply.map_or_else(|why| why.to_string(), |r| format!("HTTP {}", r.status));
+            return Err(NotifyError::Later { chat: chat.name.clone(), why });
+        }
     }
-    ctx.store.put_json_new(&mark, &json!({"status": reply.status})).await?;
+    let mark = Mark { status: reply.ok().map(|reply| reply.status), at };
+    ctx.store.swap_json(&key, &mark, Some(&claim)).await?;
     Ok(())
+}
+
+/// Claims a notice for one chat: gives the claim's ETag, or `None` if it is said there.
+async fn claim(
+    ctx: &Ctx,
+    key: &str,
+    chat: &Chat,
+    at: Timestamp,
+) -> Result<Option<String>, NotifyError> {
+    let found = ctx.store.get_json::<Mark>(key).await?;
+    let later = |why: &str| NotifyError::Later { chat: chat.name.clone(), why: why.to_owned() };
+    let etag = match found {
+        None => None,
+        Some(Loaded { value: Mark { status: Some(_), .. }, .. }) => return Ok(None),
+        Some(Loaded { value, .. }) if at.since(value.at) < CLAIM_MS => {
+            return Err(later("somebody else is saying it"));
+        }
+        Some(Loaded { etag, .. }) => Some(etag),
+    };
+    match ctx.store.swap_json(key, &Mark { status: None, at }, etag.as_deref()).await? {
+        Swapped::Won { etag } => Ok(Some(etag)),
+        Swapped::Lost => Err(later("somebody else is saying it")),
+    }
 }

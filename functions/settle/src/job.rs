@@ -90,7 +90,9 @@ async fn described(
     flying: Flying,
     found: jobs::Job,
 ) -> Result<Outcome, SettleError> {
-    let Flying { bucket, plan, job, at } = flying;
+    let Flying { bucket, plan, job, .. } = flying;
+    // The same by event and by poll, so that it is one notice.
+    let at = Timestamp(found.created_ms);
     let Some(ended) = Ended::parse(&found.status) else {
         let stalls = matches!(found.status.as_str(), "Suspended" | "Paused");
         if stalls && woken.now.since(at) > JOB_STALLED_MS {
@@ -143,7 +145,7 @@ async fn settle(ctx: &Ctx, woken: &Woken, over: Over) -> Result<Outcome, SettleE
 async fn settling(ctx: &Ctx, woken: &Woken, over: Over) -> Result<Option<Settling>, SettleError> {
     let key = StateKey::Settling(&over.bucket, &over.job).to_string();
     if let Some(stored) = ctx.store.get_json::<Settling>(&key).await? {
-        return Ok(Some(stored.value));
+        return known(&key, stored.value).map(Some);
     }
     let report = match report::find(ctx, &over, woken.now).await? {
         Found::Report(parts) => Some(parts),
@@ -162,7 +164,17 @@ async fn settling(ctx: &Ctx, woken: &Woken, over: Over) -> Result<Option<Settlin
     if matches!(written, Written::Written { .. }) {
         return Ok(Some(settling));
     }
-    Ok(ctx.store.get_json::<Settling>(&key).await?.map(|stored| stored.value))
+    let stored = ctx.store.get_json::<Settling>(&key).await?;
+    stored.map(|stored| known(&key, stored.value)).transpose()
+}
+
+/// A document that a later release wrote is left alone.
+fn known(key: &str, settling: Settling) -> Result<Settling, SettleError> {
+    if settling.format <= SETTLED_FORMAT {
+        return Ok(settling);
+    }
+    let why = format!("it has format {}, this release knows {SETTLED_FORMAT}", settling.format);
+    Err(SettleError::Document { key: key.to_owned(), why })
 }
 
 /// Puts a notice into the bucket's outbox; the same notice is there only once.

@@ -231,6 +231,17 @@ fn a_canary_that_fails_with_its_own_cause_is_counted_on_the_circuit() {
 }
 
 #[test]
+fn a_canary_that_was_replicated_already_proves_nothing() {
+    let held = told("DstPutObjectNotPermitted", "dst-a", 1);
+    let done = judged(1, 90, Some("SrcReplicationNotPending"), true);
+    let way = [(5, held), (10, launched(1, true)), (99, done)];
+    check(&way, "confirming");
+    let (_, effects) = live(&[&way[..], &[(100, Fact::Seen(Status::Completed))]].concat());
+    let left = effects.iter().find(|effect| matches!(effect, Effect::Left { .. }));
+    assert!(matches!(left, Some(Effect::Left { tried, .. }) if tried.is_empty()), "{effects:?}");
+}
+
+#[test]
 fn a_verdict_changes_only_the_row_that_flies_under_its_job() {
     let way =
         [(5, told("Odd", "dst-a", 1)), (10, launched(1, false)), (99, judged(2, 90, None, false))];
@@ -249,6 +260,8 @@ fn a_row_that_its_job_never_reached_returns_without_an_attempt() {
     let mut complete = way;
     complete.push((99, unreported(true)));
     check(&complete, "confirming");
+    // Else a report that can never be read would buy job after job.
+    assert_eq!(live(&complete).0.unwrap().attempts, 1);
 }
 
 #[test]
@@ -258,8 +271,10 @@ fn a_status_that_stays_pending_is_asked_for_later_and_later_and_not_for_ever() {
         way.push((100_000 * (n + 1), Fact::Seen(Status::Pending)));
         check(&way, "confirming");
     }
-    way.push((9_000_000, Fact::Seen(Status::Unread)));
-    check(&way, "unproved");
+    let unread = |n: u64| (9_000_000 + n, Fact::Seen(Status::Unread));
+    check(&[&way[..], &[(9_000_000, Fact::Seen(Status::Pending))]].concat(), "unproved");
+    // What cannot be read proves nothing, however long.
+    check(&[&way[..], &(0..50).map(unread).collect::<Vec<_>>()].concat(), "confirming");
 }
 
 #[test]
