@@ -1,9 +1,10 @@
 //! Launching: when, how much, and what happens when it is cut short.
 
 use resilver::app::Options;
+use resilver_aws::Woken;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_heal::limits::Limits;
-use resilver_heal::time::{days, hours, minutes};
+use resilver_heal::time::{Timestamp, days, hours, minutes};
 use resilver_tests::{Given, Scene, Trouble};
 
 fn limited(limits: Limits) -> Given {
@@ -88,21 +89,37 @@ async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_aft
     assert_eq!((scene.jobs(), scene.head().await.totals.healed), (1, 3));
 }
 
-#[tokio::test]
-async fn one_event_that_wakes_several_launches_at_once_folds_and_buys_once() {
-    let scene = repaired(Given::default(), 7).await;
-    for at in ["00:15", "00:15", "00:20", "00:20", "00:20"] {
-        let event = serde_json::json!({ "time": format!("2026-01-01T{at}:00Z") });
-        let woken = resilver_aws::Woken::of(&event, "one request id").unwrap();
-        let launch = || scene.app.launch(&woken);
-        let (a, b, c) = tokio::join!(launch(), launch(), launch());
-        assert!(a.is_ok() && b.is_ok() && c.is_ok(), "{a:?} {b:?} {c:?}");
-        resilver_tests::laws::check(&scene).await;
-    }
+/// A launch, and another of the same event that begins so many turns later and finds one failure more.
+async fn race(turns: usize) {
+    let scene = Scene::new().await;
+    let woken = Woken::at(Timestamp(scene.app.emulator.now() + minutes(60)), "one request id");
+    let segment = async |n: usize| {
+        let row = format!("never%20there,v{n},failed,2026-01-01T00:00:0{n}.000Z,BrandNew,\n");
+        let key = format!("failures/source-bucket/{n}.csv");
+        scene.app.store.put(&key, row.into(), "text/csv").await.unwrap();
+    };
+    segment(1).await;
+    segment(2).await;
+    let late = async {
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        segment(3).await;
+        scene.app.launch(&woken).await
+    };
+    let (one, other) = tokio::join!(scene.app.launch(&woken), late);
+    assert!(one.is_ok() && other.is_ok(), "after {turns} turns: {one:?} {other:?}");
+    resilver_tests::laws::check(&scene).await;
     scene.heal().await;
     let totals = scene.head().await.totals;
-    assert_eq!((totals.collected, totals.healed, totals.jobs), (7, 7, 2));
-    assert_eq!(scene.jobs(), 2, "a canary, and the rest");
+    assert_eq!((totals.collected, totals.gone), (3, 3), "after {turns} turns");
+}
+
+#[tokio::test]
+async fn of_two_launches_that_one_event_woke_neither_undoes_the_other() {
+    for turns in 0..60 {
+        race(turns).await;
+    }
 }
 
 #[tokio::test]
