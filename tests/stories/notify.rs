@@ -44,6 +44,16 @@ async fn a_message_that_a_chat_will_never_take_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_is_gone_loses_no_notice() {
+    let scene = Scene::new().await;
+    scene.app.emulator.answer_webhooks("hooks.slack.com", 404, 5);
+    scene.make(Trouble::Denied(0), true);
+    scene.put("a", "b").await;
+    scene.run(hours(1)).await;
+    assert_eq!(scene.said_about("is held"), 1, "{:#?}", scene.said());
+}
+
+#[tokio::test]
 async fn a_notice_that_comes_twice_at_the_same_time_is_said_once() {
     let scene = Scene::new().await;
     scene.make(Trouble::Denied(0), true);

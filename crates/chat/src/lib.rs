@@ -35,6 +35,28 @@ pub fn render(target: Target, notice: &Notice) -> Value {
     }
 }
 
+/// What an HTTP status of a webhook means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It was said.
+    Taken,
+    /// This message will never be taken: saying it again changes nothing.
+    Never,
+    /// Not now: too fast, down, or a webhook that somebody has to put right.
+    Later,
+}
+
+impl Answer {
+    /// Of a status.
+    pub fn of(status: u16) -> Self {
+        match status {
+            200..=299 => Self::Taken,
+            400 | 413 | 422 => Self::Never,
+            _ => Self::Later,
+        }
+    }
+}
+
 /// A notice as plain text, a few lines.
 pub fn text(notice: &Notice) -> String {
     let said = words::say(notice);

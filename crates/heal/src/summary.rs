@@ -5,7 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Bucket, JobId};
-use crate::limits::{CHUNK_BYTES, JOB_MICRO_USD, ROW_MICRO_USD};
+use crate::limits::{
+    CHUNK_BYTES, JOB_MICRO_USD, JOB_STALLED_MS, JOB_UNKNOWN_MS, REPORT_LATE_MS, REPORT_LOST_MS,
+    ROW_MICRO_USD,
+};
 use crate::plan::PlanId;
 use crate::reason::Reason;
 use crate::time::Timestamp;
@@ -45,6 +48,60 @@ impl Ended {
             Self::Failed => "Failed",
             Self::Cancelled => "Cancelled",
             Self::Lost => "Lost",
+        }
+    }
+}
+
+/// What a job's status means now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It ended.
+    Ended(Ended),
+    /// It goes on.
+    Runs,
+    /// It still waits, a day after it was created: for a confirmation, or for other jobs.
+    Stalled,
+}
+
+impl Standing {
+    /// Of a job with this status, created then.
+    pub fn of(status: &str, created: Timestamp, now: Timestamp) -> Self {
+        let waits = matches!(status, "Suspended" | "Paused");
+        match Ended::parse(status) {
+            Some(ended) => Self::Ended(ended),
+            None if waits && now.since(created) > JOB_STALLED_MS => Self::Stalled,
+            None => Self::Runs,
+        }
+    }
+}
+
+/// Whether a job that S3 does not know is lost. In its first hour that is lag: S3 may take a while to
+/// know a job that it has just made (S3 User Guide: troubleshooting Batch Operations).
+pub fn is_lost(made: Timestamp, now: Timestamp) -> bool {
+    now.since(made) > JOB_UNKNOWN_MS
+}
+
+/// What it means that the report of a job that ended is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingReport {
+    /// None will come.
+    Never,
+    /// It will come.
+    NotYet,
+    /// It should be there by now, and may come yet.
+    Late,
+}
+
+impl MissingReport {
+    /// Of a job that ended so at `at`, of which S3 says that it `ran` so many tasks. S3 writes a report
+    /// if at least one task ran (S3 User Guide: batch-ops-completion-report), and promises it for a job
+    /// that is Complete.
+    pub fn of(ended: Ended, ran: u64, at: Timestamp, now: Timestamp) -> Self {
+        match now.since(at) {
+            _ if ended == Ended::Lost || (ended != Ended::Complete && ran == 0) => Self::Never,
+            age if age > REPORT_LOST_MS => Self::Never,
+            age if age > REPORT_LATE_MS => Self::Late,
+            _ => Self::NotYet,
         }
     }
 }
@@ -157,4 +214,49 @@ impl Settled {
 /// What a job of so many rows costs, in millionths of a dollar.
 pub fn job_micro_usd(rows: u64) -> u64 {
     JOB_MICRO_USD + rows * ROW_MICRO_USD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{hours, minutes};
+
+    const MADE: Timestamp = Timestamp(1_767_225_600_000);
+
+    #[test]
+    fn a_job_that_waits_is_stalled_after_a_day_and_one_that_runs_never() {
+        for (status, after, standing) in [
+            ("Active", hours(99), Standing::Runs),
+            ("Completing", hours(99), Standing::Runs),
+            ("BrandNew", hours(99), Standing::Runs),
+            ("Suspended", hours(24), Standing::Runs),
+            ("Suspended", hours(25), Standing::Stalled),
+            ("Paused", hours(25), Standing::Stalled),
+            ("Complete", 0, Standing::Ended(Ended::Complete)),
+            ("Failed", 0, Standing::Ended(Ended::Failed)),
+            ("Cancelled", 0, Standing::Ended(Ended::Cancelled)),
+        ] {
+            assert_eq!(Standing::of(status, MADE, MADE.plus_ms(after)), standing, "{status}");
+        }
+        assert!(!is_lost(MADE, MADE.plus_ms(hours(1))));
+        assert!(is_lost(MADE, MADE.plus_ms(hours(1) + 1)));
+    }
+
+    #[test]
+    fn a_report_is_waited_for_as_long_as_it_may_come() {
+        for (ended, ran, after, means) in [
+            (Ended::Complete, 0, minutes(60), MissingReport::NotYet),
+            (Ended::Complete, 5, minutes(61), MissingReport::Late),
+            (Ended::Complete, 5, hours(24), MissingReport::Late),
+            (Ended::Complete, 5, hours(25), MissingReport::Never),
+            (Ended::Failed, 0, 0, MissingReport::Never),
+            (Ended::Failed, 5, 0, MissingReport::NotYet),
+            (Ended::Cancelled, 0, 0, MissingReport::Never),
+            (Ended::Cancelled, 5, minutes(61), MissingReport::Late),
+            (Ended::Lost, 5, 0, MissingReport::Never),
+        ] {
+            let found = MissingReport::of(ended, ran, MADE, MADE.plus_ms(after));
+            assert_eq!(found, means, "{ended:?} {ran} {after}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use resilver_aws::store::Loaded;
 use resilver_aws::{AwsError, Clients, Settings, Store, Swapped, webhook};
-use resilver_chat::{Target, render};
+use resilver_chat::{Answer, Target, render};
 use resilver_heal::limits::CLAIM_MS;
 use resilver_heal::notice::{NOTICE_FORMAT, Notice};
 use resilver_heal::state::{SAID, StateKey};
@@ -129,21 +129,23 @@ async fn say(ctx: &Ctx, notice: &Notice, chat: &Chat, at: Timestamp) -> Result<(
     };
     let body = render(chat.kind, notice).to_string();
     let reply = webhook::post(&ctx.clients.http, &chat.url, "application/json", body).await;
-    match &reply {
-        Ok(reply) if (200..300).contains(&reply.status) => {
-            info!(chat = chat.name, notice = notice.id, "said");
-        }
-        Ok(reply) if matches!(reply.status, 400 | 413 | 422) => {
-            error!(chat = chat.name, status = reply.status, answer = reply.body, "never taken");
-        }
-        _ => {
+    let answer = reply.as_ref().map_or(Answer::Later, |reply| Answer::of(reply.status));
+    let reply = match (answer, reply) {
+        (Answer::Taken | Answer::Never, Ok(reply)) => reply,
+        (_, reply) => {
             // The next one may try at once.
             ctx.store.delete(&[key]).await?;
             let why = reply.map_or_else(|why| why.to_string(), |r| format!("HTTP {}", r.status));
             return Err(NotifyError::Later { chat: chat.name.clone(), why });
         }
+    };
+    match answer {
+        Answer::Never => {
+            error!(chat = chat.name, status = reply.status, answer = reply.body, "never taken");
+        }
+        _ => info!(chat = chat.name, notice = notice.id, "said"),
     }
-    let mark = Mark { status: reply.ok().map(|reply| reply.status), at };
+    let mark = Mark { status: Some(reply.status), at };
     ctx.store.swap_json(&key, &mark, Some(&claim)).await?;
     Ok(())
 }

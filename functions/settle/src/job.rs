@@ -2,17 +2,17 @@
 
 use resilver_aws::{Woken, Written, jobs};
 use resilver_heal::key::{Bucket, JobId};
-use resilver_heal::limits::{JOB_STALLED_MS, JOB_UNKNOWN_MS};
 use resilver_heal::notice::{Notice, NoticeFact};
 use resilver_heal::plan::PlanId;
 use resilver_heal::state::StateKey;
-use resilver_heal::summary::{Ended, SETTLED_FORMAT, Settled, Settling};
+use resilver_heal::summary::{
+    Ended, MissingReport, SETTLED_FORMAT, Settled, Settling, Standing, is_lost,
+};
 use resilver_heal::time::Timestamp;
 use tracing::info;
 
 use crate::poll::Flying;
-use crate::report::{self, Found};
-use crate::{Ctx, SettleError, chunk};
+use crate::{Ctx, SettleError, chunk, report};
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(crate) async fn by_poll(
     if let Some(found) = jobs::describe(&ctx.clients, flying.job.as_str()).await? {
         return described(ctx, woken, flying.clone(), found).await;
     }
-    if woken.now.since(flying.at) <= JOB_UNKNOWN_MS {
+    if !is_lost(flying.at, woken.now) {
         return Ok(Outcome::Running);
     }
     let Flying { bucket, plan, job, .. } = flying.clone();
@@ -93,13 +93,14 @@ async fn described(
     let Flying { bucket, plan, job, .. } = flying;
     // The same by event and by poll, so that it is one notice.
     let at = Timestamp(found.created_ms);
-    let Some(ended) = Ended::parse(&found.status) else {
-        let stalls = matches!(found.status.as_str(), "Suspended" | "Paused");
-        if stalls && woken.now.since(at) > JOB_STALLED_MS {
+    let ended = match Standing::of(&found.status, at, woken.now) {
+        Standing::Ended(ended) => ended,
+        Standing::Runs => return Ok(Outcome::Running),
+        Standing::Stalled => {
             let fact = NoticeFact::JobStalled { job, status: found.status };
             tell(ctx, &Notice::new(&bucket, woken.now, at, fact)).await?;
+            return Ok(Outcome::Running);
         }
-        return Ok(Outcome::Running);
     };
     let reasons = found.failure_reasons.iter();
     let reasons: Vec<String> = reasons.map(|(code, why)| format!("{code}: {why}")).collect();
@@ -148,14 +149,14 @@ async fn settling(ctx: &Ctx, woken: &Woken, over: Over) -> Result<Option<Settlin
         return known(&key, stored.value).map(Some);
     }
     let report = match report::find(ctx, &over, woken.now).await? {
-        Found::Report(parts) => Some(parts),
-        Found::None => None,
-        Found::Late => {
+        Ok(parts) => Some(parts),
+        Err(MissingReport::Never) => None,
+        Err(MissingReport::NotYet) => return Ok(None),
+        Err(MissingReport::Late) => {
             let fact = NoticeFact::ReportLate { job: over.job.clone() };
             tell(ctx, &Notice::new(&over.bucket, woken.now, over.at, fact)).await?;
             return Ok(None);
         }
-        Found::NotYet => return Ok(None),
     };
     let Over { bucket, plan, job, ended, at, why, code, .. } = over;
     let settling =

@@ -1,43 +1,28 @@
 //! Finding a job's completion report.
 
-use resilver_heal::limits::{REPORT_LATE_MS, REPORT_LOST_MS};
 use resilver_heal::report::ReportManifest;
 use resilver_heal::state::StateKey;
-use resilver_heal::summary::{Ended, ResultPart};
+use resilver_heal::summary::{MissingReport, ResultPart};
 use resilver_heal::time::Timestamp;
 
 use crate::job::Over;
 use crate::{Ctx, SettleError};
 
-/// What was found of a report.
-pub(crate) enum Found {
-    /// Its result files.
-    Report(Vec<ResultPart>),
-    /// There is none, and none will come.
-    None,
-    /// It is not there yet.
-    NotYet,
-    /// It is not there yet, and should be.
-    Late,
-}
-
-/// Looks for the report of a job that ended. S3 writes one if at least one task ran (S3 User Guide:
-/// batch-ops-completion-report), and promises it for a job that is Complete.
-pub(crate) async fn find(ctx: &Ctx, over: &Over, now: Timestamp) -> Result<Found, SettleError> {
+/// Looks for the report of a job that ended; gives its result files, or what it means that they are
+/// not there.
+pub(crate) async fn find(
+    ctx: &Ctx,
+    over: &Over,
+    now: Timestamp,
+) -> Result<Result<Vec<ResultPart>, MissingReport>, SettleError> {
     let prefix = format!("{}/job-{}", StateKey::Reports(&over.bucket), over.job);
     let manifest = ctx.store.get(&format!("{prefix}/manifest.json")).await?;
-    if let Some(manifest) = manifest {
-        if let Some(parts) = parts(ctx, &prefix, &manifest.bytes).await? {
-            return Ok(Found::Report(parts));
-        }
-    } else if over.ended == Ended::Lost || (over.ended != Ended::Complete && over.ran == 0) {
-        return Ok(Found::None);
+    if let Some(manifest) = manifest
+        && let Some(parts) = parts(ctx, &prefix, &manifest.bytes).await?
+    {
+        return Ok(Ok(parts));
     }
-    Ok(match now.since(over.at) {
-        age if age > REPORT_LOST_MS => Found::None,
-        age if age > REPORT_LATE_MS => Found::Late,
-        _ => Found::NotYet,
-    })
+    Ok(Err(MissingReport::of(over.ended, over.ran, over.at, now)))
 }
 
 /// The result files that a report's manifest names, with their lengths; `None` if one is not there,
