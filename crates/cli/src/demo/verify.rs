@@ -109,3 +109,46 @@ async fn tags(
     tags.sort();
     Ok(tags)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use resilver_emulator::Emulator;
+    use resilver_emulator::world::object::Version;
+    use resilver_emulator::world::{Config, World};
+
+    use super::*;
+    use crate::app::{App, Options};
+    use crate::demo::objects::Objects;
+
+    fn replica(world: &mut World, n: usize) -> &mut Version {
+        let bucket = world.buckets.get_mut(REPLICAS[0]).unwrap();
+        bucket.keys.values_mut().nth(n).and_then(|versions| versions.first_mut()).unwrap()
+    }
+
+    /// What would be missed by a comparison that only counts.
+    #[tokio::test]
+    async fn every_way_in_which_a_replica_may_differ_is_found() {
+        let app = App::deploy(Emulator::new(Config::default()), &Options::default()).await.unwrap();
+        let scene = Scene::set(&app).await.unwrap();
+        let uploaded = scene.upload(&mut Objects::made_up(12, 1), None).await.unwrap();
+        scene.replicated(uploaded).await.unwrap();
+        let (verified, mismatches) = all(&scene, |_| {}).await.unwrap();
+        assert_eq!((verified, mismatches), (2 * uploaded, Vec::new()));
+        app.emulator.with(|world| {
+            let other = replica(world, 1).content.clone();
+            replica(world, 0).content = other;
+            replica(world, 2).tags.insert("more".into(), "tags".into());
+            let mut content = (**replica(world, 3).content.as_ref().unwrap()).clone();
+            content.metadata = [("other".to_owned(), "metadata".to_owned())].into_iter().collect();
+            replica(world, 3).content = Some(Arc::new(content));
+            replica(world, 4).id = "another".into();
+        });
+        let (verified, mismatches) = all(&scene, |_| {}).await.unwrap();
+        let how: Vec<&str> = mismatches.iter().filter_map(|m| m.split(": ").last()).collect();
+        assert_eq!(how, ["other bytes", "other tags", "other metadata", "it is not there"]);
+        assert_eq!(verified, 2 * uploaded - 4);
+    }
+}
