@@ -18,7 +18,7 @@ use resilver_heal::time::minutes;
 use resilver_tests::{Given, REPLICAS, SOURCE, STATE, Scene, Trouble};
 
 /// Seeds of the normal run.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 300;
 /// Steps of one storm.
 const STEPS: u64 = 14;
 
