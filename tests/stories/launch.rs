@@ -89,6 +89,37 @@ async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_aft
     assert_eq!((scene.jobs(), scene.head().await.totals.healed), (1, 3));
 }
 
+#[tokio::test]
+async fn jobs_that_fail_as_a_whole_are_tried_by_small_ones_on_a_growing_cadence() {
+    let limits = Limits { launch_wait_ms: 0, ..Limits::default() };
+    let scene = repaired(limited(limits), 30).await;
+    let role = "arn:aws:iam::111122223333:role/resilver-batch";
+    let manifests = "arn:aws:s3:::resilver-state/manifests/*";
+    scene.world(|world| world.iam.deny(role, "no-manifest", &["s3:GetObject"], &[manifests]));
+    scene.run(days(2)).await;
+    // The canary after 15 minutes, and a probe 15 minutes, 30 minutes, 1, 3, 8 and 24 hours later.
+    assert!((6..=8).contains(&scene.jobs()), "{} jobs", scene.jobs());
+    assert_eq!(scene.head().await.totals.healed, 0);
+    scene.world(|world| world.iam.revoke(role, "no-manifest"));
+    scene.heal().await;
+    assert_eq!(scene.head().await.totals.healed, 30);
+    assert!(scene.entries().await.iter().all(|entry| entry.attempts == 1));
+}
+
+#[tokio::test]
+async fn a_limit_that_was_lowered_blocks_nothing_that_is_given_back() {
+    let mut scene = repaired(limited(Limits::default()), 8).await;
+    while scene.jobs() == 0 {
+        scene.run(minutes(1)).await;
+    }
+    let lower = Limits { day_rows_max: 3, ..Limits::default() };
+    scene.app.limit(lower);
+    scene.run(hours(1)).await;
+    assert_eq!(scene.head().await.totals.healed, 5, "the canary");
+    scene.heal().await;
+    assert_eq!(scene.head().await.totals.healed, 8);
+}
+
 /// A launch, and another of the same event that begins so many turns later and finds one failure more.
 async fn race(turns: usize) {
     let scene = Scene::new().await;

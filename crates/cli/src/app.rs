@@ -204,6 +204,11 @@ impl App {
         }
     }
 
+    /// Installs other limits.
+    pub fn limit(&mut self, limits: Limits) {
+        self.launch.limits = limits;
+    }
+
     /// Runs `launch` once.
     pub async fn launch(&self, woken: &Woken) -> Result<Value, String> {
         resilver_launch::handle(&self.launch, woken).await.map_err(|why| why.to_string())
