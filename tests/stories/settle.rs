@@ -1,8 +1,9 @@
 //! The end of a job, and what its report says.
 
 use resilver::app::Options;
+use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_heal::limits::Limits;
-use resilver_heal::time::{hours, minutes};
+use resilver_heal::time::{days, hours, minutes};
 use resilver_tests::{Given, REPLICAS, Scene, Trouble};
 
 #[tokio::test]
@@ -31,6 +32,27 @@ async fn succeeded_is_believed_when_the_version_says_so_itself() {
     assert_eq!(scene.status("slow", &id).await.as_deref(), Some("COMPLETED"));
     let totals = scene.head().await.totals;
     assert_eq!((totals.healed, totals.unproved), (1, 0));
+}
+
+#[tokio::test]
+async fn a_status_that_cannot_be_read_is_told_and_proves_nothing() {
+    let scene = Scene::new().await;
+    scene.make(Trouble::Denied(0), true);
+    scene.put_many(3).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
+    scene.fault(
+        Rule::once(Service::S3, "HeadObject", refuse).on("/source-bucket/folder").times(1_000_000),
+    );
+    scene.run(days(3)).await;
+    let totals = scene.head().await.totals;
+    assert_eq!((totals.healed, totals.unproved), (0, 0));
+    let said = scene.said_about("status of 3 versions of source-bucket cannot be read");
+    assert!((1..=4).contains(&said), "once a day: {said}");
+    scene.world(|world| world.faults.rules.clear());
+    scene.heal().await;
+    assert_eq!(scene.head().await.totals.healed, 3);
 }
 
 #[tokio::test]

@@ -60,6 +60,7 @@ fn all(text: &str) -> Vec<NoticeFact> {
         NoticeFact::Paused { job: job.clone(), why: text.into() },
         NoticeFact::ReportLate { job },
         NoticeFact::Rejected { from: "events".into(), pieces: 2, kept: text.into() },
+        NoticeFact::StatusUnread { versions: 2, example: Key::try_from(text.to_owned()).ok() },
         NoticeFact::BudgetSpent { limit: "jobs".into(), rows: 5 },
     ]
 }

@@ -108,6 +108,11 @@ pub fn say(notice: &Notice) -> Said {
             vec![Line::with_code("Kept byte for byte at ", kept)],
             "Look at what it is and who sends it; everything else was taken in.",
         ),
+        NoticeFact::StatusUnread { versions, example } => bad(
+            format!("The status of {} of {bucket} cannot be read", versions_of(*versions)),
+            example.iter().map(|key| Line::with_code("One of them: ", key.as_str())).collect(),
+            "Allow the launch function s3:GetObjectVersion and s3:ListBucket on the bucket, and its KMS key; until then nobody knows whether they healed.",
+        ),
         NoticeFact::BudgetSpent { limit, rows } => bad(
             format!(
                 "The day's budget of {limit} is spent; {} of {bucket} wait",

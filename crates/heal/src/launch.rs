@@ -57,6 +57,7 @@ impl Asked<'_> {
         self.open_causes(&mut circuits, &closed, &mut decision.notices);
         self.ended(&mut circuits, &mut decision);
         self.quarantined(&mut decision.notices);
+        self.unread(&mut decision.notices);
         let causes = circuits.iter().filter_map(|circuit| circuit.cause().cloned());
         decision.marks.open = causes.collect();
         self.plan(&mut circuits, &mut decision);
@@ -210,6 +211,19 @@ impl Asked<'_> {
         }
     }
 
+    /// Told once a day.
+    fn unread(&self, notices: &mut Vec<Notice>) {
+        let (versions, example) = self.survey.unread.clone();
+        if versions > 0 {
+            let fact = NoticeFact::StatusUnread { versions, example };
+            notices.push(self.notice(self.today(), fact));
+        }
+    }
+
+    fn today(&self) -> Timestamp {
+        Timestamp(self.now.0 - self.now.0 % days(1))
+    }
+
     fn plan(&self, circuits: &mut [Circuit], decision: &mut Decision) {
         let busy = self.head.launching.is_some() || decision.paused.is_some();
         if busy || circuits.iter().any(|circuit| circuit.holds_launches(self.now)) {
@@ -271,9 +285,8 @@ impl Asked<'_> {
     /// Being out of slots passes by itself within the hour; being out of budget is told once a day.
     fn no_room(&self, limit: &str, rows: u64, decision: &mut Decision) {
         if limit != "slots" {
-            let day = Timestamp(self.now.0 - self.now.0 % days(1));
             let fact = NoticeFact::BudgetSpent { limit: limit.to_owned(), rows };
-            decision.notices.push(self.notice(day, fact));
+            decision.notices.push(self.notice(self.today(), fact));
         }
     }
 }

@@ -49,6 +49,9 @@ pub const JOB_STALLED_MS: u64 = days(1);
 /// Pauses between two canaries of an open circuit; the last one repeats.
 pub const PROBE_CADENCE_MS: [u64; 6] =
     [minutes(15), minutes(30), hours(1), hours(3), hours(8), hours(24)];
+/// A status that cannot be read is told about after this many looks: over an hour.
+pub const UNREAD_LOOKS: u32 = 3;
+
 /// Whoever claimed a notice and has not said it after this was cut short; another says it.
 pub const CLAIM_MS: u64 = minutes(4);
 

@@ -111,6 +111,13 @@ pub enum NoticeFact {
         /// Where they are kept: a key of the state bucket.
         kept: String,
     },
+    /// Replication statuses cannot be read, after several tries: nobody knows whether these healed.
+    StatusUnread {
+        /// Versions whose status was asked for in vain.
+        versions: u64,
+        /// The key of one of them.
+        example: Option<Key>,
+    },
     /// The day's budget is spent; what waits goes on tomorrow.
     BudgetSpent {
         /// Which limit was met: `jobs`, `rows` or `dollars`.
@@ -176,6 +183,7 @@ impl NoticeFact {
             Self::Paused { job, .. } => format!("paused|{job}"),
             Self::ReportLate { job } => format!("late|{job}"),
             Self::Rejected { kept, .. } => format!("rejected|{kept}"),
+            Self::StatusUnread { .. } => "unread".to_owned(),
             Self::BudgetSpent { limit, .. } => format!("budget|{limit}"),
         }
     }

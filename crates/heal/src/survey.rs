@@ -7,6 +7,7 @@ use crate::entry::{Cause, Entry, Outcome, State};
 use crate::fold::spread;
 use crate::key::Key;
 use crate::ledger::{Counts, Totals};
+use crate::limits::UNREAD_LOOKS;
 use crate::plan::PlanId;
 use crate::reason::Reason;
 use crate::run::ObjectVersion;
@@ -40,6 +41,8 @@ pub struct Survey {
     pub quarantined: BTreeMap<Reason, (u64, Option<Key>)>,
     /// Entries whose status is to be read before the decision.
     pub looks: Vec<Entry>,
+    /// Rows whose status was asked for in vain, again: how many, and one key.
+    pub unread: (u64, Option<Key>),
     /// Rows in flight, by plan.
     pub flying: BTreeMap<PlanId, u64>,
     /// Whether any row changed.
@@ -88,6 +91,14 @@ impl Survey {
     ) -> Vec<(ObjectVersion, Status)> {
         let mut seen = Vec::new();
         for (entry, status) in std::mem::take(&mut self.looks).into_iter().zip(statuses) {
+            let looks = match entry.state {
+                State::Confirming { looks, .. } => looks,
+                _ => 0,
+            };
+            if status == Status::Unread && looks >= UNREAD_LOOKS {
+                self.unread.0 += 1;
+                self.unread.1.get_or_insert_with(|| entry.id.key.clone());
+            }
             seen.push((entry.id.clone(), status));
             let mut effects = Vec::new();
             let entry =
