@@ -26,6 +26,11 @@ pub fn handle(world: &mut World, request: &http::Request<Bytes>) -> http::Respon
 }
 
 fn run(world: &mut World, operation: &str, input: &Value) -> Answer<Value> {
+    let bus = text(input, "EventBusName");
+    if !matches!(bus, "" | "default") && !bus.ends_with(":event-bus/default") {
+        let message = format!("there is no event bus {bus}: only the default one is emulated");
+        return Err(Refusal::new(400, "ResourceNotFoundException", message));
+    }
     match operation {
         "PutEvents" => put_events(world, input),
         "PutRule" => put_rule(world, input),
@@ -75,10 +80,15 @@ fn put_event(world: &mut World, entry: &Value) -> Value {
         region: world.config.region.clone(),
         time: seconds.map_or(world.now(), |seconds| (seconds * 1_000.0) as Millis),
         detail,
-        resources: Vec::new(),
+        resources: texts(entry, "Resources"),
     };
     bus::put(world, event);
     json!({ "EventId": id })
+}
+
+fn texts(input: &Value, name: &str) -> Vec<String> {
+    let texts = input.get(name).and_then(Value::as_array).into_iter().flatten();
+    texts.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
@@ -90,6 +100,10 @@ fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
 
 fn put_targets(world: &mut World, input: &Value) -> Answer<Value> {
     for target in input.get("Targets").and_then(Value::as_array).into_iter().flatten() {
+        let shaped = ["Input", "InputPath", "InputTransformer"];
+        if let Some(name) = shaped.iter().find(|name| target.get(**name).is_some()) {
+            return Err(Refusal::new(501, "NotImplemented", format!("{name} is not emulated")));
+        }
         bus::put_target(world, text(input, "Rule"), text(target, "Id"), text(target, "Arn"))?;
     }
     Ok(json!({"FailedEntryCount": 0, "FailedEntries": []}))

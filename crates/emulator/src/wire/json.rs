@@ -45,8 +45,18 @@ pub(super) fn answer(output: &Value, version: &str) -> http::Response<Bytes> {
 
 /// An error.
 pub(super) fn refuse(refusal: &Refusal, version: &str) -> http::Response<Bytes> {
-    let body = json!({"__type": refusal.code, "message": refusal.message});
+    let body = json!({"__type": shape(&refusal.code), "message": refusal.message});
     respond(refusal.status, &body, version, Some(&refusal.code))
+}
+
+/// The name of an error's shape in the service's model, by which clients pick their exception; SQS's
+/// code of old may be another.
+fn shape(code: &str) -> String {
+    match code.strip_prefix("AWS.SimpleQueueService.") {
+        Some("NonExistentQueue") => "com.amazonaws.sqs#QueueDoesNotExist".to_owned(),
+        Some(name) => format!("com.amazonaws.sqs#{name}"),
+        None => code.to_owned(),
+    }
 }
 
 fn respond(status: u16, body: &Value, version: &str, code: Option<&str>) -> http::Response<Bytes> {
@@ -63,7 +73,7 @@ fn respond(status: u16, body: &Value, version: &str, code: Option<&str>) -> http
     if let Some(code) = code {
         // Clients that grew up with the Query protocol look for the code here.
         set("x-amzn-query-error", format!("{code};Sender"));
-        set("x-amzn-errortype", code.to_owned());
+        set("x-amzn-errortype", shape(code));
     }
     response
 }

@@ -21,8 +21,8 @@ const SIGNED: [&str; 10] = [
     "X-Amz-Security-Token",
 ];
 
-/// The request as an anonymous one.
-pub(super) fn unsigned(request: Request<Bytes>) -> Request<Bytes> {
+/// The request as an anonymous one; `None` if its body is not of the form that it claims.
+pub(super) fn unsigned(request: Request<Bytes>) -> Option<Request<Bytes>> {
     let (mut parts, mut body) = request.into_parts();
     parts.headers.remove("authorization");
     if let Some(uri) = without_signature(&parts.uri) {
@@ -30,7 +30,8 @@ pub(super) fn unsigned(request: Request<Bytes>) -> Request<Bytes> {
     }
     let chunked = header(&parts.headers, "x-amz-content-sha256")
         .is_some_and(|value| value.starts_with("STREAMING-"));
-    if chunked && let Some((whole, trailers)) = joined(&body) {
+    if chunked {
+        let (whole, trailers) = joined(&body)?;
         for (name, value) in trailers {
             let name = http::HeaderName::from_bytes(name.as_bytes());
             if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
@@ -42,7 +43,7 @@ pub(super) fn unsigned(request: Request<Bytes>) -> Request<Bytes> {
     }
     parts.headers.remove("x-amz-content-sha256");
     parts.headers.remove("x-amz-decoded-content-length");
-    Request::from_parts(parts, body)
+    Some(Request::from_parts(parts, body))
 }
 
 fn without_signature(uri: &Uri) -> Option<Uri> {
@@ -71,7 +72,7 @@ fn joined(body: &Bytes) -> Option<(Bytes, Vec<(String, String)>)> {
         if size == 0 {
             break;
         }
-        if rest.len() < size + 2 {
+        if rest.len() < size.checked_add(2)? {
             return None;
         }
         whole.extend_from_slice(&rest.split_to(size));
@@ -109,11 +110,22 @@ mod tests {
             .header("x-amz-decoded-content-length", "8")
             .body(Bytes::from("5;chunk-signature=ab\r\nhe\r\no\r\n3\r\nyou\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n"))
             .unwrap();
-        let open = unsigned(request);
+        let open = unsigned(request).unwrap();
         assert_eq!(open.body(), "he\r\noyou");
         assert_eq!(open.uri(), "/b/k?versionId=1");
         assert_eq!(open.headers().get("content-length").unwrap(), "8");
         assert_eq!(open.headers().get("x-amz-checksum-crc32").unwrap(), "AAAA");
         assert_eq!(open.headers().get("authorization"), None);
+    }
+
+    #[test]
+    fn chunks_that_are_none_are_refused() {
+        for body in ["ffffffffffffffff\r\nx", "5\r\nabc", "zz\r\n", "3\r\nabcde\r\n0\r\n"] {
+            let request = Request::builder()
+                .header("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+                .body(Bytes::from(body))
+                .unwrap();
+            assert!(unsigned(request).is_none(), "{body:?}");
+        }
     }
 }

@@ -86,7 +86,16 @@ impl Router {
     }
 
     async fn s3(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let request = if self.credentials.is_some() { request } else { open::unsigned(request) };
+        let request = match self.credentials.is_some() {
+            true => request,
+            false => match open::unsigned(request) {
+                Some(request) => request,
+                None => {
+                    let what = "The body is not encoded as its x-amz-content-sha256 says.";
+                    return refused(Service::S3, &Refusal::new(400, "IncompleteBody", what));
+                }
+            },
+        };
         let broken = |what: String| refused(Service::S3, &Refusal::new(500, "InternalError", what));
         let response = match self.s3.call(request.map(s3s::Body::from)).await {
             Ok(response) => response,

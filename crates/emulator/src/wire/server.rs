@@ -87,14 +87,16 @@ impl Drop for Server {
 }
 
 async fn run_clock(shared: Arc<Shared>, speed: u32) {
-    let (began, from) = (Instant::now(), shared.with(|world| world.now()));
+    let mut last = Instant::now();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let passed = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let now = from.saturating_add(passed.saturating_mul(u64::from(speed)));
-        shared.with(|world| world.advance_to(now));
+        let passed = u64::try_from(last.elapsed().as_millis()).unwrap_or(u64::MAX);
+        last += Duration::from_millis(passed);
+        // On from wherever the world is: somebody may have moved its clock too.
+        let ms = passed.saturating_mul(u64::from(speed));
+        shared.with(|world| world.advance_to(world.now().saturating_add(ms)));
     }
 }
 

@@ -14,6 +14,9 @@ const BATCH_MAX: usize = 10;
 /// Milliseconds that a message stays hidden unless its queue says otherwise.
 const VISIBILITY: u64 = 30_000;
 
+/// The longest that a message may be hidden, in seconds.
+const VISIBILITY_MAX_S: u64 = 12 * 60 * 60;
+
 /// Answers one request.
 pub fn handle(world: &mut World, request: &http::Request<Bytes>) -> http::Response<Bytes> {
     let host = request.headers().get("host").and_then(|host| host.to_str().ok());
@@ -74,9 +77,20 @@ fn create(world: &mut World, input: &Value, base: &str) -> Answer<Value> {
     let name = text(input, "QueueName");
     let none = Value::Null;
     let attributes = input.get("Attributes").unwrap_or(&none);
-    let visibility = number(attributes, "VisibilityTimeout").map_or(VISIBILITY, |s| s * 1_000);
+    let visibility = visibility(attributes)?.unwrap_or(VISIBILITY);
     queue::create(world, name, visibility, redrive(attributes)?)?;
     Ok(json!({ "QueueUrl": format!("{base}/{name}") }))
+}
+
+/// `VisibilityTimeout`, in milliseconds (SQS Developer Guide: quotas, 0 seconds to 12 hours).
+fn visibility(input: &Value) -> Answer<Option<u64>> {
+    match number(input, "VisibilityTimeout") {
+        Some(seconds) if seconds > VISIBILITY_MAX_S => {
+            let message = format!("VisibilityTimeout must be between 0 and {VISIBILITY_MAX_S}");
+            Err(Refusal::new(400, "InvalidParameterValue", message))
+        }
+        seconds => Ok(seconds.map(|seconds| seconds * 1_000)),
+    }
 }
 
 fn redrive(attributes: &Value) -> Answer<Option<(String, u32)>> {
@@ -117,11 +131,10 @@ fn set_attributes(world: &mut World, url: &str, input: &Value) -> Answer<Value> 
     exists(world, url)?;
     let none = Value::Null;
     let attributes = input.get("Attributes").unwrap_or(&none);
-    let redrive = redrive(attributes)?;
+    let (redrive, visibility) = (redrive(attributes)?, visibility(attributes)?);
+    queue::check_redrive(world, name_of(url), redrive.as_ref())?;
     if let Some(queue) = world.queues.get_mut(url) {
-        if let Some(seconds) = number(attributes, "VisibilityTimeout") {
-            queue.visibility = seconds * 1_000;
-        }
+        queue.visibility = visibility.unwrap_or(queue.visibility);
         queue.redrive = redrive.or(queue.redrive.take());
     }
     Ok(json!({}))
@@ -137,14 +150,13 @@ fn send(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
         ));
     }
     let hash = md5(&body);
-    queue::send(world, url, body)?;
-    Ok(json!({"MessageId": world.rng.uuid(), "MD5OfMessageBody": hash}))
+    let id = queue::send(world, url, body)?;
+    Ok(json!({"MessageId": id, "MD5OfMessageBody": hash}))
 }
 
 fn receive(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
     let most = number(input, "MaxNumberOfMessages").unwrap_or(1) as usize;
-    let visibility = number(input, "VisibilityTimeout").map(|seconds| seconds * 1_000);
-    let handed = queue::receive(world, url, most.clamp(1, BATCH_MAX), visibility)?;
+    let handed = queue::receive(world, url, most.clamp(1, BATCH_MAX), visibility(input)?)?;
     let messages: Vec<Value> = handed
         .into_iter()
         .map(|(message, receipt)| {
@@ -168,7 +180,7 @@ fn delete(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
 }
 
 fn change(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
-    let visibility = number(input, "VisibilityTimeout").unwrap_or_default() * 1_000;
+    let visibility = visibility(input)?.unwrap_or_default();
     queue::change_visibility(world, url, text(input, "ReceiptHandle"), visibility)?;
     Ok(json!({}))
 }

@@ -131,6 +131,8 @@ pub struct Version {
     pub encryption: Encryption,
     /// `None`: the version matched no enabled rule when it was written.
     pub replication: Option<ReplicationStatus>,
+    /// Replication wrote it, whatever its status became since: it goes on only by a batch job.
+    pub is_replica: bool,
     /// Grows with every write of the world: the `sequencer` of its events.
     pub sequence: u64,
 }

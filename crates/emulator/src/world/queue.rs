@@ -81,6 +81,7 @@ pub fn create(
         return Err(Refusal::new(400, "InvalidParameterValue", message));
     }
     let arn = format!("arn:aws:sqs:{}:{}:{name}", world.config.region, world.config.account);
+    check_redrive(world, name, redrive.as_ref())?;
     let queue = world.queues.queues.entry(name.to_owned()).or_default();
     if queue.arn.is_empty() {
         *queue = Queue { arn: arn.clone(), visibility, redrive, ..Queue::default() };
@@ -88,13 +89,27 @@ pub fn create(
     Ok(arn)
 }
 
+/// Whether a queue may put messages aside so: after 1 to 1,000 receives, into another queue.
+///
+/// # Errors
+/// 400 `InvalidParameterValue`.
+pub fn check_redrive(world: &World, name: &str, redrive: Option<&(String, u32)>) -> Answer<()> {
+    let Some((dead, most)) = redrive else { return Ok(()) };
+    let other = world.queues.get(dead).is_some() && name_of(dead) != name_of(name);
+    if other && (1..=1_000).contains(most) {
+        return Ok(());
+    }
+    let message = "RedrivePolicy needs the ARN of another queue that exists, and a maxReceiveCount of 1 to 1000";
+    Err(Refusal::new(400, "InvalidParameterValue", message))
+}
+
 /// Deletes a queue with everything in it.
 pub fn delete(world: &mut World, arn: &str) -> Answer<()> {
     world.queues.queues.remove(name_of(arn)).map(drop).ok_or_else(|| missing(arn))
 }
 
-/// Puts a message into a queue, and wakes whoever polls it.
-pub fn send(world: &mut World, arn: &str, body: String) -> Answer<()> {
+/// Puts a message into a queue, and wakes whoever polls it. Gives the message's id.
+pub fn send(world: &mut World, arn: &str, body: String) -> Answer<String> {
     if body.len() > MESSAGE_MAX {
         return Err(Refusal::new(
             400,
@@ -105,9 +120,9 @@ pub fn send(world: &mut World, arn: &str, body: String) -> Answer<()> {
     let id = world.rng.uuid();
     let sent = world.now;
     let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
-    queue.waiting.push_back(Message { id, body, sent, received: 0 });
+    queue.waiting.push_back(Message { id: id.clone(), body, sent, received: 0 });
     super::lambda::wake(world, name_of(arn).to_owned());
-    Ok(())
+    Ok(id)
 }
 
 /// Hands out up to `max` messages, each with the receipt that deletes it.
@@ -120,6 +135,8 @@ pub fn receive(
     let now = world.now;
     let rates = (world.faults.duplicate_per_mille, world.faults.reorder_per_mille);
     let mut handed = Vec::new();
+    // Once, so that what is hidden for no time at all is handed out once a call.
+    world.queues.get_mut(arn).ok_or_else(|| missing(arn))?.show(now);
     while handed.len() < max {
         let reorder = rates.1 > 0 && world.rng.below(1_000) < rates.1;
         let duplicate = rates.0 > 0 && world.rng.below(1_000) < rates.0;
@@ -129,11 +146,12 @@ pub fn receive(
             break;
         };
         message.received += 1;
-        if let Some(dead) = queue.dead(&message) {
-            let body = message.body;
-            send(world, &dead, body)?;
+        // A dead-letter queue that is gone takes nothing: the message stays.
+        if let Some(dead) = queue.dead(&message).filter(|dead| world.queues.get(dead).is_some()) {
+            send(world, &dead, message.body)?;
             continue;
         }
+        let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
         // One copy of a message, and in another batch: a copy of each copy would never come to an end.
         if duplicate && message.received == 1 {
             queue.hidden.insert((now + 1, receipt.clone()), message.clone());
@@ -203,7 +221,8 @@ impl Queue {
         }
     }
 
-    fn take(&mut self, now: Millis, reorder: bool) -> Option<Message> {
+    /// Brings back what was hidden until now.
+    fn show(&mut self, now: Millis) {
         while let Some(entry) = self.hidden.first_entry() {
             if entry.key().0 > now {
                 break;
@@ -212,6 +231,9 @@ impl Queue {
             self.receipts.remove(&receipt);
             self.waiting.push_back(message);
         }
+    }
+
+    fn take(&mut self, now: Millis, reorder: bool) -> Option<Message> {
         while self.waiting.front().is_some_and(|message| now - message.sent > RETENTION) {
             self.waiting.pop_front();
         }
@@ -247,7 +269,40 @@ mod tests {
             let next = world.now + 1;
             world.advance_to(next);
         }
-        assert_eq!(handed, 10);
+        assert_eq!(handed, 10, "each and its copy");
         assert_eq!(world.queues.get(&arn).unwrap().depth(), (0, 0));
+    }
+
+    #[test]
+    fn what_is_hidden_for_no_time_is_handed_out_once_a_call() {
+        let mut world = World::new(Config::default());
+        let arn = create(&mut world, "q", 1_000, None).unwrap();
+        send(&mut world, &arn, "a".into()).unwrap();
+        for _ in 0..3 {
+            assert_eq!(receive(&mut world, &arn, 10, Some(0)).unwrap().len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_message_goes_aside_into_another_queue_that_exists() {
+        let mut world = World::new(Config::default());
+        let dead = create(&mut world, "dead", 1_000, None).unwrap();
+        for (to, most) in [("arn:aws:sqs:us-east-1:111122223333:q", 3), ("none", 3), (&*dead, 0)] {
+            assert!(
+                create(&mut world, "q", 0, Some((to.to_owned(), most))).is_err(),
+                "{to} {most}"
+            );
+        }
+        let arn = create(&mut world, "q", 0, Some((dead.clone(), 2))).unwrap();
+        send(&mut world, &arn, "a".into()).unwrap();
+        for left in [1, 1, 0] {
+            assert_eq!(receive(&mut world, &arn, 10, None).unwrap().len(), left);
+        }
+        assert_eq!(world.queues.get(&dead).unwrap().depth(), (1, 0));
+        delete(&mut world, &dead).unwrap();
+        send(&mut world, &arn, "b".into()).unwrap();
+        for _ in 0..5 {
+            assert_eq!(receive(&mut world, &arn, 10, None).unwrap().len(), 1, "nowhere to go");
+        }
     }
 }

@@ -13,6 +13,9 @@ use super::{Millis, World, lambda};
 pub struct Schedule {
     /// Milliseconds from one occurrence to the next.
     pub every: Millis,
+    /// The next occurrence: what the agenda has of a schedule of this name that was deleted comes at
+    /// another time.
+    due: Millis,
     /// The function that it wakes.
     pub function: String,
     /// What the function is given; without it, a scheduled event with the occurrence's time.
@@ -38,7 +41,8 @@ pub fn create(
         let message = format!("Schedule {name} already exists.");
         return Err(Refusal::new(409, "ConflictException", message));
     }
-    let schedule = Schedule { every, function: function.to_owned(), input };
+    let due = world.now + every;
+    let schedule = Schedule { every, due, function: function.to_owned(), input };
     world.schedules.schedules.insert(name.to_owned(), schedule);
     world.later(every, Task::Schedule(name.to_owned()));
     Ok(())
@@ -51,10 +55,12 @@ pub fn delete(world: &mut World, name: &str) -> bool {
 
 /// One occurrence.
 pub fn fire(world: &mut World, name: &str) {
-    let Some(Schedule { every, function, input }) = world.schedules.schedules.get(name).cloned()
-    else {
+    let now = world.now;
+    let Some(schedule) = world.schedules.schedules.get_mut(name).filter(|s| s.due <= now) else {
         return;
     };
+    schedule.due = now + schedule.every;
+    let Schedule { every, function, input, .. } = schedule.clone();
     let id = world.rng.uuid();
     let payload = input.unwrap_or_else(|| {
         json!({
@@ -88,4 +94,24 @@ fn rate(expression: &str) -> Answer<Millis> {
         _ => return Err(refuse()),
     };
     if number == 0 { Err(refuse()) } else { Ok(number * unit) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::world::Config;
+
+    #[test]
+    fn a_schedule_that_was_made_again_fires_once_a_period() {
+        let mut world = World::new(Config::default());
+        let from = world.now;
+        create(&mut world, "s", "rate(1 hour)", "f", None).unwrap();
+        assert!(delete(&mut world, "s"));
+        world.advance_to(from + 60_000);
+        create(&mut world, "s", "rate(1 hour)", "f", None).unwrap();
+        world.advance_to(from + 3 * 3_600_000 + 60_000);
+        let fired = std::iter::from_fn(|| world.take_invocation()).count();
+        assert_eq!(fired, 3);
+    }
 }

@@ -16,8 +16,7 @@ async fn buckets_are_made_listed_and_removed_when_empty() {
     for name in ["zoo", "bar"] {
         client.create_bucket().bucket(name).send().await.unwrap();
     }
-    let again = client.create_bucket().bucket("bar").send().await;
-    assert_eq!(code(again), refused("BucketAlreadyOwnedByYou", 409));
+    client.create_bucket().bucket("bar").send().await.expect("as good as made, in us-east-1");
     let list = client.list_buckets().send().await.unwrap();
     let names: Vec<_> = list.buckets().iter().map(|bucket| bucket.name().unwrap()).collect();
     assert_eq!(names, ["bar", "zoo"]);

@@ -15,6 +15,9 @@ pub(super) struct Element {
     pub(super) children: Vec<Element>,
 }
 
+/// Elements that stand in one another, at most: what drops them recurses.
+const DEPTH_MAX: usize = 32;
+
 impl Element {
     /// An element without anything in it.
     pub(super) fn new(name: &str) -> Self {
@@ -71,12 +74,13 @@ impl Element {
         members.iter().map(|member| member.text.clone()).collect()
     }
 
-    /// Reads a document. `None` if it is not well-formed.
+    /// Reads a document. `None` if it is not well-formed, or nested deeper than any request is.
     pub(super) fn parse(document: &str) -> Option<Self> {
         let mut reader = Reader::from_str(document);
         let mut open = vec![Self::default()];
         loop {
             match reader.read_event().ok()? {
+                Event::Start(_) if open.len() > DEPTH_MAX => return None,
                 Event::Start(start) => {
                     open.push(Self::new(&String::from_utf8_lossy(start.local_name().as_ref())));
                 }
@@ -144,6 +148,9 @@ mod tests {
         for broken in ["", "<a>", "<a></b>", "text", "<a>&nope;</a>"] {
             assert_eq!(Element::parse(broken), None, "{broken}");
         }
+        let nested = |depth: usize| "<a>".repeat(depth) + &"</a>".repeat(depth);
+        assert!(Element::parse(&nested(DEPTH_MAX)).is_some());
+        assert_eq!(Element::parse(&nested(300_000)), None, "what drops it would recurse");
         let spaced = Element::parse("<a>\n  <b>x&#x41;&amp;</b>\n</a>");
         assert_eq!(spaced.and_then(|it| it.text_of("b")), Some("xA&".into()));
     }

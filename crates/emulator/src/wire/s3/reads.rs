@@ -134,7 +134,7 @@ fn read(world: &World, headers: &HeaderMap, bytes: bool, read: &Read<'_>) -> S3R
     let version = find(world, read)?;
     let key_md5 = fields::customer_key(headers, CUSTOMER)?;
     if bytes {
-        getting::readable(version, key_md5.as_deref())?;
+        getting::readable(world, version, key_md5.as_deref())?;
     } else {
         getting::customer_key(version, key_md5.as_deref())?;
     }

@@ -55,10 +55,10 @@ fn attempt(
     let place = (bucket, key);
     let failures = replicate(world, place, &version, &role, &rules, (true, false));
     // A replica that a job passes on stays a replica.
-    let status = match (failures.is_empty(), version.replication) {
+    let status = match (failures.is_empty(), version.is_replica) {
         (false, _) => ReplicationStatus::Failed,
-        (true, Some(ReplicationStatus::Replica)) => ReplicationStatus::Replica,
-        (true, _) => ReplicationStatus::Completed,
+        (true, true) => ReplicationStatus::Replica,
+        (true, false) => ReplicationStatus::Completed,
     };
     set_status(world, bucket, key, version_id, status);
     tell_failures_of_job(world, place, &version, &failures);

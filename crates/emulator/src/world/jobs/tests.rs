@@ -349,6 +349,16 @@ fn a_job_passes_replicas_and_delete_markers_on() {
     ops::delete::key(&mut lab.world, "src", "gone", &WriteIf::default()).unwrap();
     let marker = lab.world.buckets["src"].keys["gone"][0].id.to_string();
     lab.settle();
+    // It stays one after a job that failed: nothing live passes it on.
+    lab.deny("s3:ReplicateObject");
+    let request = lab.request(&format!("dst,k,{id}\n"));
+    let job = lab.run(request);
+    assert_eq!(codes(&lab, &job), ["DstPutObjectNotPermitted"]);
+    lab.allow_again("s3:ReplicateObject");
+    let tags = [("a".to_owned(), "1".to_owned())].into_iter().collect();
+    ops::tags::replace(&mut lab.world, "dst", "k", Some(&id), tags).unwrap();
+    lab.settle();
+    assert!(lab.version("dst2", "k", &id).is_none());
     let request = lab.request(&format!("dst,k,{id}\nsrc,gone,{marker}\n"));
     let job = lab.run(request);
     assert_eq!(codes(&lab, &job), ["", ""]);

@@ -10,21 +10,38 @@ use crate::world::{Answer, Refusal, World, queue};
 /// The most configurations of one bucket (AWS General Reference: S3 quotas).
 const ENTRIES_MAX: usize = 100;
 
-/// The events that may be configured (S3 API Reference: `Event`), without their last part where `*` may
-/// stand in its place.
-const FAMILIES: [&str; 12] = [
+/// The events that may be configured (S3 API Reference: `Event`).
+const EVENTS: [&str; 30] = [
     "s3:ReducedRedundancyLostObject",
-    "s3:ObjectCreated",
-    "s3:ObjectRemoved",
-    "s3:ObjectRestore",
-    "s3:Replication",
+    "s3:ObjectCreated:*",
+    "s3:ObjectCreated:Put",
+    "s3:ObjectCreated:Post",
+    "s3:ObjectCreated:Copy",
+    "s3:ObjectCreated:CompleteMultipartUpload",
+    "s3:ObjectRemoved:*",
+    "s3:ObjectRemoved:Delete",
+    "s3:ObjectRemoved:DeleteMarkerCreated",
+    "s3:ObjectRestore:*",
+    "s3:ObjectRestore:Post",
+    "s3:ObjectRestore:Completed",
+    "s3:ObjectRestore:Delete",
+    "s3:Replication:*",
+    "s3:Replication:OperationFailedReplication",
+    "s3:Replication:OperationNotTracked",
+    "s3:Replication:OperationMissedThreshold",
+    "s3:Replication:OperationReplicatedAfterThreshold",
     "s3:LifecycleTransition",
     "s3:IntelligentTiering",
-    "s3:ObjectAcl",
-    "s3:LifecycleExpiration",
-    "s3:ObjectTagging",
-    "s3:ObjectAnnotation",
-    "s3:TestEvent",
+    "s3:ObjectAcl:Put",
+    "s3:LifecycleExpiration:*",
+    "s3:LifecycleExpiration:Delete",
+    "s3:LifecycleExpiration:DeleteMarkerCreated",
+    "s3:ObjectTagging:*",
+    "s3:ObjectTagging:Put",
+    "s3:ObjectTagging:Delete",
+    "s3:ObjectAnnotation:*",
+    "s3:ObjectAnnotation:Put",
+    "s3:ObjectAnnotation:Delete",
 ];
 
 /// The document.
@@ -153,7 +170,7 @@ fn check(config: &NotificationConfig) -> Answer<()> {
         if entry.arn.ends_with(".fifo") {
             return refuse("FIFO queues and topics are not supported as a destination");
         }
-        if entry.events.is_empty() || !entry.events.iter().all(|event| is_known(event)) {
+        if entry.events.is_empty() || !entry.events.iter().all(|event| EVENTS.contains(&&**event)) {
             return refuse("The event is not supported for notifications");
         }
         let filter = entry.filter.iter().flatten();
@@ -171,14 +188,6 @@ fn check(config: &NotificationConfig) -> Answer<()> {
     Ok(())
 }
 
-fn is_known(event: &str) -> bool {
-    FAMILIES.iter().any(|family| {
-        event.strip_prefix(family).is_some_and(|rest| {
-            rest.is_empty() && !matches!(*family, "s3:Replication") || rest.starts_with(':')
-        })
-    })
-}
-
 fn test(world: &mut World, bucket: &str, arn: &str) -> Answer<()> {
     let message = json!({
         "Service": "Amazon S3",
@@ -188,7 +197,13 @@ fn test(world: &mut World, bucket: &str, arn: &str) -> Answer<()> {
         "RequestId": world.rng.token(16).to_uppercase(),
         "HostId": world.rng.token(48),
     });
-    queue::send(world, arn, message.to_string()).or_else(|refusal| {
+    // The whole ARN: another Region's queue, or a topic of the same name, is none of this account's.
+    let is_ours = world.queues.get(arn).is_some_and(|queue| queue.arn == arn);
+    let sent = match is_ours {
+        true => queue::send(world, arn, message.to_string()).map(drop),
+        false => refuse("Unable to validate the following destination configurations"),
+    };
+    sent.or_else(|refusal| {
         tracing::debug!(queue = arn, %refusal, "a test event was refused");
         refuse("Unable to validate the following destination configurations")
     })

@@ -91,6 +91,9 @@ fn a_document_is_refused_for_what_is_wrong_in_it() {
     check(bad, vec![filtered("a", failed, "a/", ""), filtered("b", "s3:Replication:*", "a/b", "")]);
     check(bad, vec![filtered("a", failed, "a/", ""), filtered("a", failed, "b/", "")]);
     check(bad, vec![filtered("a", "s3:Replicated:*", "", "")]);
+    check(bad, vec![filtered("a", "s3:Replication:OperationFailed", "", "")]);
+    check(bad, vec![Entry::queue("a", "arn:aws:sqs:eu-west-1:111122223333:failures", &[failed])]);
+    check(bad, vec![Entry::queue("a", "arn:aws:sns:us-east-1:111122223333:failures", &[failed])]);
     check(bad, vec![Entry::queue("a", "arn:aws:sqs:us-east-1:111122223333:q.fifo", &[failed])]);
     check(bad, vec![Entry::queue("a", "arn:aws:sqs:us-east-1:111122223333:none", &[failed])]);
     let topic = Entry {

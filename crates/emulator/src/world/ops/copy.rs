@@ -65,7 +65,7 @@ pub fn object(
     changes: Changes,
 ) -> Answer<Copied> {
     let version = get::version(world, &source.bucket, &source.key, source.version_id.as_deref())?;
-    get::readable(version, source.key_md5.as_deref())?;
+    get::readable(world, version, source.key_md5.as_deref())?;
     let content = version.content.clone().ok_or_else(|| {
         invalid("The source of a copy request may not specifically refer to a delete marker by version id.")
     })?;

@@ -42,6 +42,7 @@ pub fn key(
         storage_class: put::storage_class(None),
         encryption: Encryption::S3,
         replication: None,
+        is_replica: false,
         sequence: 0,
     };
     let id = put::insert(world, bucket_name, key, marker)?;

@@ -31,7 +31,7 @@ pub fn key_arn(world: &World, name: Option<&str>) -> String {
     }
 }
 
-/// Whether S3 can encrypt and decrypt with it now. Keys of AWS itself always can.
+/// Whether S3 can encrypt and decrypt with it now.
 ///
 /// # Errors
 /// 400 `KMS.NotFoundException`, `KMS.DisabledException` or `KMS.KMSInvalidStateException`.
@@ -39,9 +39,6 @@ pub fn usable(world: &World, encryption: &Encryption) -> Answer<()> {
     let Encryption::Kms { key, .. } = encryption else {
         return Ok(());
     };
-    if key.ends_with(":alias/aws/s3") {
-        return Ok(());
-    }
     let refuse = |code: &str, what: String| Err(Refusal::new(400, code, what));
     match world.kms.state(key) {
         Some(KeyState::Enabled) => Ok(()),

@@ -48,8 +48,8 @@ pub fn version<'a>(
 ///
 /// # Errors
 /// 403 `InvalidObjectState` for archived classes; 400 and 403 for SSE-C without its key or with
-/// another.
-pub fn readable(version: &Version, key_md5: Option<&str>) -> Answer<()> {
+/// another; 400 `KMS.…` for a key that cannot be used.
+pub fn readable(world: &World, version: &Version, key_md5: Option<&str>) -> Answer<()> {
     if matches!(&*version.storage_class, "GLACIER" | "DEEP_ARCHIVE") {
         return Err(Refusal::new(
             403,
@@ -57,6 +57,7 @@ pub fn readable(version: &Version, key_md5: Option<&str>) -> Answer<()> {
             "The operation is not valid for the object's storage class",
         ));
     }
+    super::encryption::usable(world, &version.encryption)?;
     customer_key(version, key_md5)
 }
 

@@ -179,7 +179,7 @@ pub fn copied_bytes(
     span: Option<get::Span>,
 ) -> Answer<Bytes> {
     let version = get::version(world, &source.bucket, &source.key, source.version_id.as_deref())?;
-    get::readable(version, source.key_md5.as_deref())?;
+    get::readable(world, version, source.key_md5.as_deref())?;
     let content = version.content.as_ref().ok_or_else(super::no_such_key)?;
     source.condition.check(&content.etag, version.modified).map_err(|refusal| Refusal {
         status: 412,

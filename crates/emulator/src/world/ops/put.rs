@@ -118,6 +118,7 @@ pub fn object(
         storage_class: draft.storage_class,
         encryption: chosen.clone(),
         replication: None,
+        is_replica: false,
         sequence: 0,
     };
     let id = insert(world, bucket_name, key, version)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::rules::Rule;
 use super::{Failure, Mode, find, replicate, select, set_status};
 use crate::world::notification::{self, Happening, ReplicationEvent};
-use crate::world::object::{ReplicationStatus, Version};
+use crate::world::object::{ReplicationStatus, Tags, Version};
 use crate::world::{Millis, Task, World};
 
 /// After this long, Replication Time Control says that a version is late (S3 User Guide: replication
@@ -46,6 +46,9 @@ pub struct Work {
     replica: bool,
     /// Every destination had it before: only metadata is owed.
     update: bool,
+    /// The tags that it was written with, which pick the rules of a live replication (S3 User Guide:
+    /// what is and isn't replicated); `None`: those that it has.
+    tags: Option<Tags>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +70,9 @@ impl Work {
             version_id: Arc::clone(&version.id),
             trigger: if version.is_delete_marker() { Trigger::DeleteMarker } else { Trigger::Put },
             kind: Kind::Batch,
-            replica: version.replication == Some(ReplicationStatus::Replica),
+            replica: version.is_replica,
             update: false,
+            tags: None,
         }
     }
 }
@@ -88,7 +92,7 @@ pub fn on_write(world: &mut World, bucket: &str, key: &str, version_id: &str, tr
     if trigger == Trigger::Metadata && before.is_none() {
         return;
     }
-    let replica = before == Some(ReplicationStatus::Replica);
+    let replica = version.is_replica;
     let rules = select(config, key, version, Mode::Live { replica });
     if rules.is_empty() {
         return;
@@ -102,6 +106,7 @@ pub fn on_write(world: &mut World, bucket: &str, key: &str, version_id: &str, tr
         replica,
         update: trigger == Trigger::Metadata
             && (replica || before == Some(ReplicationStatus::Completed)),
+        tags: (trigger == Trigger::Put && !version.tags.is_empty()).then(|| version.tags.clone()),
     };
     set_status(world, bucket, key, version_id, ReplicationStatus::Pending);
     let delay = world.config.replication_delay;
@@ -124,7 +129,13 @@ pub fn run(world: &mut World, work: Work) {
     let (role, rules) = config.map_or_else(
         || (Arc::from(""), Vec::new()),
         |config| {
-            let rules = select(&config, &work.key, &version, mode);
+            let rules = match &work.tags {
+                None => select(&config, &work.key, &version, mode),
+                Some(tags) => {
+                    let written = Version { tags: tags.clone(), ..version.clone() };
+                    select(&config, &work.key, &written, mode)
+                }
+            };
             (config.role, rules)
         },
     );

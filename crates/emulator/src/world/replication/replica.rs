@@ -65,6 +65,7 @@ fn copy_of(source: &Version, rule: &Rule, with_tags: bool) -> Version {
             .map_or_else(|| Arc::clone(&source.storage_class), Arc::from),
         encryption,
         replication: Some(ReplicationStatus::Replica),
+        is_replica: true,
         sequence: source.sequence,
     }
 }

@@ -193,6 +193,21 @@ fn what_no_rule_wants_has_no_status() {
 }
 
 #[test]
+fn the_tags_that_it_was_written_with_pick_the_rules() {
+    let mut lab = Lab::new();
+    let mut rule = Rule::to_bucket("r1", 1, "dst");
+    rule.filter = Filter::Tag("a".into(), "1".into());
+    lab.rules(Vec::new());
+    let id = lab.put("k");
+    ops::tags::replace(&mut lab.world, "src", "k", Some(&id), tagged(&[("a", "1")])).unwrap();
+    lab.rules(vec![rule]);
+    on_write(&mut lab.world, "src", "k", &id, Trigger::Put);
+    ops::tags::replace(&mut lab.world, "src", "k", Some(&id), Tags::new()).unwrap();
+    lab.settle();
+    assert_eq!(lab.status("k", &id), Some(Status::Completed));
+}
+
+#[test]
 fn delete_markers_go_along_only_when_told_to() {
     let check = |markers: Option<bool>, filter: Filter, expected: bool| {
         let mut lab = Lab::new();
