@@ -128,6 +128,7 @@ impl Storm {
             (Service::S3, "DeleteObjects"),
             (Service::S3, "ListObjectsV2"),
             (Service::Control, "CreateJob"),
+            (Service::Control, "ListJobs"),
             (Service::Control, "DescribeJob"),
             (Service::Events, "PutEvents"),
         ];

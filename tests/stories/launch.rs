@@ -78,6 +78,22 @@ async fn whoever_may_not_look_for_the_job_does_not_take_it_for_refused() {
 }
 
 #[tokio::test]
+async fn a_role_that_may_neither_start_nor_list_jobs_is_told_and_loses_nothing() {
+    let scene = repaired(Given::default(), 3).await;
+    for operation in ["CreateJob", "ListJobs"] {
+        let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
+        scene.fault(Rule::once(Service::Control, operation, refuse).times(1_000_000));
+    }
+    scene.run(hours(5)).await;
+    assert_eq!(scene.said_about("refused to start a job"), 1, "{:#?}", scene.said());
+    let late = scene.put("late", "l").await;
+    scene.world(|world| world.faults.rules.clear());
+    scene.heal().await;
+    assert_eq!(scene.head().await.totals.healed, 3);
+    assert_eq!(scene.status("late", &late).await.as_deref(), Some("COMPLETED"));
+}
+
+#[tokio::test]
 async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_after_an_hour() {
     let limits = Limits { jobs_active_max: 1, ..Limits::default() };
     let scene = repaired(limited(limits), 3).await;

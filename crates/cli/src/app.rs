@@ -22,6 +22,7 @@ use resilver_heal::limits::Limits;
 use resilver_heal::notice::{NOTICE_DETAIL_TYPE, NOTICE_SOURCE};
 use resilver_heal::run::{Corrupt, decode_page};
 use resilver_heal::state::{StateKey, StatePrefix};
+use resilver_heal::time::Timestamp;
 use serde_json::{Value, json};
 
 /// How an installation differs from another.
@@ -190,7 +191,7 @@ impl App {
             "collect" => {
                 let batch =
                     serde_json::from_value(payload.clone()).map_err(|why| why.to_string())?;
-                let woken = Woken::at(resilver_heal::time::Timestamp(*time), id);
+                let woken = Woken::at(Timestamp(*time), id);
                 Ok(json!(resilver_collect::handle(&self.collect, &woken, batch).await))
             }
             "launch" => self.launch(&woken.map_err(|why| why.to_string())?).await,
@@ -199,7 +200,7 @@ impl App {
                 let done = resilver_settle::handle(&self.settle, &woken, payload).await;
                 done.map_err(|why| why.to_string())
             }
-            "notify" => self.notify(payload).await,
+            "notify" => self.notify(Timestamp(*time), payload).await,
             other => Err(format!("there is no function {other}")),
         }
     }
@@ -215,8 +216,8 @@ impl App {
     }
 
     /// Runs `notify` on one event.
-    pub async fn notify(&self, event: &Value) -> Result<Value, String> {
-        resilver_notify::handle(&self.notify, event).await.map_err(|why| why.to_string())
+    pub async fn notify(&self, now: Timestamp, event: &Value) -> Result<Value, String> {
+        resilver_notify::handle(&self.notify, now, event).await.map_err(|why| why.to_string())
     }
 
     /// Lets time pass, the functions at work.

@@ -128,9 +128,10 @@ impl Survey {
                     self.still_out(plan, entry);
                 }
             }
-            State::Confirming { plan, look_at, .. } => {
+            State::Confirming { plan, look_at, looks } => {
                 self.first_look = earliest(self.first_look, *look_at);
-                if let Some(plan) = plan {
+                // One that does not answer must not keep the others' answers from counting.
+                if let Some(plan) = plan.as_ref().filter(|_| *looks < UNREAD_LOOKS) {
                     self.still_out(plan, entry);
                 }
             }

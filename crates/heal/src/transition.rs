@@ -27,6 +27,9 @@ pub enum Status {
     Gone,
     /// It could not be read.
     Unread,
+    /// S3 calls the question itself wrong (400, 405), and will for ever if the version is a delete marker
+    /// or only its customer's key opens it.
+    Unreadable,
 }
 
 impl Status {
@@ -158,12 +161,10 @@ impl Given<'_> {
             State::Left { at, .. } if blame.at > at => {
                 effects.push(Effect::Collected);
                 entry.blames.clear();
-                let within_its_job = blame.at <= entry.judged;
-                let mut entry = self.arrived(entry, said, &blame, effects);
-                if within_its_job {
-                    entry.state = State::Confirming { plan: None, look_at: self.now, looks: 0 };
+                if blame.at <= entry.judged {
+                    return self.doubted(entry, said, &blame);
                 }
-                entry
+                self.arrived(entry, said, &blame, effects)
             }
             State::Left { .. } => {
                 effects.push(Effect::Duplicate);
@@ -196,6 +197,17 @@ impl Given<'_> {
                 self.sorted(entry, effects)
             }
         }
+    }
+
+    /// A version that left on the word of a report, and of whose job a failure is told late: its status
+    /// decides.
+    fn doubted(&self, mut entry: Entry, said: Said, blame: &Blame) -> Entry {
+        entry.last_failure = entry.last_failure.max(blame.at);
+        if said == Said::Failed {
+            entry.blame(blame);
+        }
+        entry.state = State::Confirming { plan: None, look_at: self.now, looks: 0 };
+        entry
     }
 
     /// One more failure of a version that is here: time and reason change, never attempts.
@@ -323,9 +335,9 @@ impl Given<'_> {
                 let at = entry.judged.max(entry.last_failure);
                 left(entry, Outcome::Unproved, at, plan, tried, effects)
             }
-            Status::Pending | Status::Unread => {
-                // What cannot be read proves nothing, however long.
-                if status == Status::Pending && looks as usize >= CONFIRM_CADENCE_MS.len() {
+            Status::Pending | Status::Unread | Status::Unreadable => {
+                // What may yet be read proves nothing, however long.
+                if status != Status::Unread && looks as usize >= CONFIRM_CADENCE_MS.len() {
                     let at = entry.judged.max(entry.last_failure);
                     return left(entry, Outcome::Unproved, at, plan, tried, effects);
                 }

@@ -79,6 +79,8 @@ pub(crate) async fn adopt_refused(ctx: &Ctx, held: &mut Held) -> Result<bool, La
         let description = id.description(&held.head.bucket);
         let found = jobs::find_by_description(&ctx.clients, &description).await?;
         if let Some(job) = found.into_iter().next() {
+            // It runs, whether or not there is room for it.
+            account::keep(ctx, &held.head, id, held.head.now).await?;
             record(&mut next, id, got(job));
         }
     }

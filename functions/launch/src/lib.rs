@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use resilver_aws::{Clients, Settings, Store, Woken};
+use resilver_aws::{Clients, Settings, Store, Woken, wall_clock};
 use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::plan::JobSettings;
@@ -52,7 +52,7 @@ pub struct Ctx {
 /// event twice, with the same request id, to two processes at once.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    /// The log stream, which every process of a function has to itself.
+    /// The log stream, which every process of a function has to itself, and when it began.
     process: String,
     given: AtomicU64,
 }
@@ -79,7 +79,9 @@ impl Ctx {
         let account = clients.account.clone();
         let store = Store::new(clients.clone(), state_bucket.clone());
         let jobs = JobSettings { account, role_arn, state_bucket, priority: 10 };
-        let process = settings.optional("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
+        // A process that follows one that ended badly may have its log stream, and begins later.
+        let stream = settings.optional("AWS_LAMBDA_LOG_STREAM_NAME");
+        let process = stream.map_or_else(String::new, |name| format!("{name}|{}", wall_clock()));
         let names = Arc::new(Names { process, given: AtomicU64::default() });
         Self { clients, store, jobs, limits, bus, names }
     }

@@ -31,8 +31,12 @@ pub(crate) struct News {
 }
 
 impl News {
-    /// Lists what there is.
-    pub(crate) async fn read(ctx: &Ctx, head: &Head) -> Result<Self, LaunchError> {
+    /// Lists what there is. Rows of a refused plan return only if it is known that it has no job.
+    pub(crate) async fn read(
+        ctx: &Ctx,
+        head: &Head,
+        lands_refused: bool,
+    ) -> Result<Self, LaunchError> {
         let mut news = Self::default();
         let segments = StatePrefix::Failures(&head.bucket).to_string();
         let listed = ctx.store.list(&segments, SEGMENTS_PER_FOLD).await?;
@@ -42,7 +46,7 @@ impl News {
             if news.verdicts.len() >= CHUNKS_PER_FOLD {
                 break;
             }
-            if flight.refused.is_some() {
+            if flight.refused.is_some() && lands_refused {
                 news.landings.insert(plan.clone(), Landing::refused(head.now));
             }
             let Some(job) = &flight.job else { continue };

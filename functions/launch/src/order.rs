@@ -23,8 +23,8 @@
 //! 8. Delete what was folded. *Cut short here:* a segment that is folded again changes nothing, since
 //!    its failures are known; verdicts on a plan that no head names are not read.
 //!
-//! A folded object that is gone in 2 or 3 means that another launch has won, if the head has changed;
-//! if not, something of ours is missing, and that is an error.
+//! A folded object that is gone in 2 or 3 means that another launch has won. Only the run that the head
+//! names may not be gone while the head is as it was: that is an error.
 //!
 //! No two launches write under the same name, even if one event woke both ([`crate::Names`]): what the
 //! head names, only its own launch has written.
@@ -98,20 +98,12 @@ async fn attempt(
     woken: &Woken,
 ) -> Result<Option<Launched>, LaunchError> {
     let mut held = read_head(ctx, bucket, woken).await?;
-    let mut later = None;
-    if held.head.launching.is_some() {
-        match job::finish(ctx, &mut held, woken, job::Known::MayExist).await? {
-            Finished::Recorded => return Ok(Some(Launched::Started)),
-            Finished::Outrun => return Ok(None),
-            // The rest goes on without it: folding, giving back, telling.
-            Finished::Later(problem) => later = Some(problem),
-        }
-    }
-    if !job::adopt_refused(ctx, &mut held).await? {
-        return Ok(None);
-    }
+    let (lands_refused, mut later) = match earlier_plans(ctx, &mut held, woken).await? {
+        Earlier::Ended(launched) => return Ok(launched),
+        Earlier::GoesOn { lands_refused, later } => (lands_refused, later),
+    };
     let now = held.head.now.max(woken.now);
-    let news = News::read(ctx, &held.head).await?;
+    let news = News::read(ctx, &held.head, lands_refused).await?;
     if news.is_empty() && held.head.is_idle(now) {
         return Ok(Some(Launched::Idle));
     }
@@ -125,18 +117,19 @@ async fn attempt(
         written = match fold(ctx, &held.head, &mut next, &news, given, &launch_id).await {
             Ok(written) => written,
             Err(problem) if stream::is_gone(&problem) => {
-                return if has_moved(ctx, &held).await? { Ok(None) } else { Err(problem) };
+                let missing = is_our_run(&problem, &held.head) && !has_moved(ctx, &held).await?;
+                return if missing { Err(problem) } else { Ok(None) };
             }
             Err(problem) => return Err(problem),
         };
     }
     let plan = written.plan.as_ref().map(|(plan, _)| plan.clone());
-    if !account::settle(ctx, &next, &news, plan.as_ref(), now).await? {
-        return Ok(None);
-    }
     next.now = now;
     laws::time_goes_on(&held.head, now)?;
     laws::nowhere_is_nowhere(&next)?;
+    if !account::settle(ctx, &next, &news, plan.as_ref(), now).await? {
+        return Ok(None);
+    }
     if !swap(ctx, &mut held, next, &launch_id).await? {
         give_back(ctx, bucket, plan.as_ref()).await?;
         return Ok(None);
@@ -157,6 +150,32 @@ async fn attempt(
     }
 }
 
+/// What came of the plans that earlier launches left.
+enum Earlier {
+    /// The attempt is over, with this.
+    Ended(Option<Launched>),
+    /// It goes on. What is `later` keeps nothing else from being done: folding, giving back, telling.
+    GoesOn { lands_refused: bool, later: Option<LaunchError> },
+}
+
+/// The first half of step 1: the plan that is *launching* gets its job, and those that S3 refused are
+/// looked for once more.
+async fn earlier_plans(ctx: &Ctx, held: &mut Held, woken: &Woken) -> Result<Earlier, LaunchError> {
+    let mut later = None;
+    if held.head.launching.is_some() {
+        match job::finish(ctx, held, woken, job::Known::MayExist).await? {
+            Finished::Recorded => return Ok(Earlier::Ended(Some(Launched::Started))),
+            Finished::Outrun => return Ok(Earlier::Ended(None)),
+            Finished::Later(problem) => later = Some(problem),
+        }
+    }
+    match job::adopt_refused(ctx, held).await {
+        Ok(true) => Ok(Earlier::GoesOn { lands_refused: true, later }),
+        Ok(false) => Ok(Earlier::Ended(None)),
+        Err(problem) => Ok(Earlier::GoesOn { lands_refused: false, later: Some(problem) }),
+    }
+}
+
 /// Gives the share of a plan back whose swap was lost, unless the head names the plan all the same:
 /// the swap was won, and another launch has gone on from it.
 async fn give_back(ctx: &Ctx, bucket: &Bucket, plan: Option<&PlanId>) -> Result<(), LaunchError> {
@@ -168,8 +187,14 @@ async fn give_back(ctx: &Ctx, bucket: &Bucket, plan: Option<&PlanId>) -> Result<
     }
 }
 
-/// Whether another launch has replaced the head: then it has deleted what is gone. If the head is as
-/// it was, something of ours is missing, and people have to know.
+/// Whether what is gone is the run that the head names.
+fn is_our_run(problem: &LaunchError, head: &Head) -> bool {
+    let LaunchError::Aws(problem) = problem else { return false };
+    head.run.as_ref().is_some_and(|run| problem.target.ends_with(&run.key))
+}
+
+/// Whether another launch has replaced the head: then it has deleted its run. If the head is as it was,
+/// its run is missing, and people have to know.
 async fn has_moved(ctx: &Ctx, held: &Held) -> Result<bool, LaunchError> {
     let found = ctx.store.get_json::<Head>(&StateKey::Head(&held.head.bucket).to_string()).await?;
     Ok(found.map(|loaded| loaded.etag) != held.etag)

@@ -155,6 +155,7 @@ pub(crate) async fn look(
         match resilver_aws::objects::head(&ctx.clients, bucket.as_str(), key, version).await {
             Ok(Some(head)) => Status::of_header(head.replication.as_deref()),
             Ok(None) => Status::Gone,
+            Err(problem) if problem.kind == Kind::Invalid => Status::Unreadable,
             Err(problem) => {
                 tracing::warn!(bucket = bucket.as_str(), error = %problem, "status not read");
                 Status::Unread

@@ -80,23 +80,22 @@ pub enum NotifyError {
     },
 }
 
-/// Says the notice that is the event's detail.
-pub async fn handle(ctx: &Ctx, event: &Value) -> Result<Value, NotifyError> {
+/// Says the notice that is the event's detail. `now` is when the function runs, which is not the event's
+/// time: one that was delayed is not older than one that comes at the same moment.
+pub async fn handle(ctx: &Ctx, now: Timestamp, event: &Value) -> Result<Value, NotifyError> {
     let detail = event.get("detail").cloned().unwrap_or_default();
     let notice: Notice =
         serde_json::from_value(detail).map_err(|why| NotifyError::Unreadable(why.to_string()))?;
     if notice.format > NOTICE_FORMAT {
         return Err(NotifyError::Unreadable(format!("it has format {}", notice.format)));
     }
-    let published = event.get("time").and_then(Value::as_str).and_then(Timestamp::parse);
-    let at = published.unwrap_or(notice.at);
     let said = StateKey::Notice(&notice.id, SAID).to_string();
     if ctx.store.exists(&said).await? {
         return Ok(json!({"said": 0}));
     }
     let mut later = None;
     for chat in &ctx.chats {
-        if let Err(problem) = say(ctx, &notice, chat, at).await {
+        if let Err(problem) = say(ctx, &notice, chat, now).await {
             warn!(chat = chat.name, notice = notice.id, error = %problem, "not said");
             later.get_or_insert(problem);
         }
@@ -115,16 +114,16 @@ pub async fn handle(ctx: &Ctx, event: &Value) -> Result<Value, NotifyError> {
 struct Mark {
     /// What the chat answered; `None` while somebody is saying it.
     status: Option<u16>,
-    /// The time of the event that it was said for.
+    /// When it was claimed; the beginning of time for one that was given up.
     at: Timestamp,
 }
 
 /// Says it in one chat, unless it is said there. Whoever says it claims it first, since one event may
 /// come twice at the same time. A message that a chat will never take is marked as said: saying it
 /// again would change nothing.
-async fn say(ctx: &Ctx, notice: &Notice, chat: &Chat, at: Timestamp) -> Result<(), NotifyError> {
+async fn say(ctx: &Ctx, notice: &Notice, chat: &Chat, now: Timestamp) -> Result<(), NotifyError> {
     let key = StateKey::Notice(&notice.id, &chat.name).to_string();
-    let Some(claim) = claim(ctx, &key, chat, at).await? else {
+    let Some(claim) = claim(ctx, &key, chat, now).await? else {
         return Ok(());
     };
     let body = render(chat.kind, notice).to_string();
@@ -133,8 +132,9 @@ async fn say(ctx: &Ctx, notice: &Notice, chat: &Chat, at: Timestamp) -> Result<(
     let reply = match (answer, reply) {
         (Answer::Taken | Answer::Never, Ok(reply)) => reply,
         (_, reply) => {
-            // The next one may try at once.
-            ctx.store.delete(&[key]).await?;
+            // The next one may try at once, unless another has taken the claim over meanwhile.
+            let given_up = Mark { status: None, at: Timestamp::default() };
+            ctx.store.swap_json(&key, &given_up, Some(&claim)).await?;
             let why = reply.map_or_else(|why| why.to_string(), |r| format!("HTTP {}", r.status));
             return Err(NotifyError::Later { chat: chat.name.clone(), why });
         }
@@ -145,7 +145,7 @@ async fn say(ctx: &Ctx, notice: &Notice, chat: &Chat, at: Timestamp) -> Result<(
         }
         _ => info!(chat = chat.name, notice = notice.id, "said"),
     }
-    let mark = Mark { status: Some(reply.status), at };
+    let mark = Mark { status: Some(reply.status), at: now };
     ctx.store.swap_json(&key, &mark, Some(&claim)).await?;
     Ok(())
 }
@@ -155,19 +155,19 @@ async fn claim(
     ctx: &Ctx,
     key: &str,
     chat: &Chat,
-    at: Timestamp,
+    now: Timestamp,
 ) -> Result<Option<String>, NotifyError> {
     let found = ctx.store.get_json::<Mark>(key).await?;
     let later = |why: &str| NotifyError::Later { chat: chat.name.clone(), why: why.to_owned() };
     let etag = match found {
         None => None,
         Some(Loaded { value: Mark { status: Some(_), .. }, .. }) => return Ok(None),
-        Some(Loaded { value, .. }) if at.since(value.at) < CLAIM_MS => {
+        Some(Loaded { value, .. }) if now.since(value.at) < CLAIM_MS => {
             return Err(later("somebody else is saying it"));
         }
         Some(Loaded { etag, .. }) => Some(etag),
     };
-    match ctx.store.swap_json(key, &Mark { status: None, at }, etag.as_deref()).await? {
+    match ctx.store.swap_json(key, &Mark { status: None, at: now }, etag.as_deref()).await? {
         Swapped::Won { etag } => Ok(Some(etag)),
         Swapped::Lost => Err(later("somebody else is saying it")),
     }

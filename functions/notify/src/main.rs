@@ -1,7 +1,7 @@
 //! The `notify` function's cold start.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use resilver_aws::{Clients, Settings};
+use resilver_aws::{Clients, Settings, wall_clock};
 use resilver_notify::{Ctx, handle};
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     let ctx = &Ctx::new(clients, &mut settings);
     settings.finish()?;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        handle(ctx, &event.payload).await.map_err(Error::from)
+        handle(ctx, wall_clock(), &event.payload).await.map_err(Error::from)
     }))
     .await
 }
