@@ -2,6 +2,7 @@
 
 use resilver::app::Options;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
+use resilver_heal::entry::State;
 use resilver_heal::limits::Limits;
 use resilver_heal::time::{days, hours, minutes};
 use resilver_tests::{Given, REPLICAS, Scene, Trouble};
@@ -53,6 +54,30 @@ async fn a_status_that_cannot_be_read_is_told_and_proves_nothing() {
     scene.world(|world| world.faults.rules.clear());
     scene.heal().await;
     assert_eq!(scene.head().await.totals.healed, 3);
+}
+
+#[tokio::test]
+async fn a_canary_whose_status_cannot_be_read_keeps_no_circuit_open() {
+    let limits = Limits { canary_rows: 3, ..Limits::default() };
+    let app = Options { limits, ..Options::default() };
+    let scene = Scene::given(Given { app, ..Given::default() }).await;
+    scene.make(Trouble::Denied(0), true);
+    scene.put_many(9).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    while scene.jobs() == 0 {
+        scene.run(minutes(1)).await;
+    }
+    let entries = scene.entries().await;
+    let canary = entries.iter().find(|entry| matches!(entry.state, State::InFlight { .. }));
+    let number: String = canary.unwrap().id.key.as_str().chars().skip(9).take(4).collect();
+    let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
+    scene.fault(Rule::once(Service::S3, "HeadObject", refuse).on(&number).times(1_000_000));
+    scene.run(hours(6)).await;
+    assert_eq!(scene.states().await, [("confirming", 1), ("healed", 8)].into());
+    scene.world(|world| world.faults.rules.clear());
+    scene.heal().await;
+    assert_eq!(scene.head().await.totals.healed, 9);
 }
 
 #[tokio::test]
