@@ -2,6 +2,7 @@
 
 use resilver::app::Options;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
+use resilver_emulator::world::lambda::Invocation;
 use resilver_heal::entry::State;
 use resilver_heal::limits::Limits;
 use resilver_heal::time::{days, hours, minutes};
@@ -16,6 +17,30 @@ async fn without_a_trail_the_poll_settles() {
     scene.make(Trouble::Unversioned(0), false);
     scene.heal().await;
     assert_eq!(scene.head().await.totals.healed, 3);
+}
+
+#[tokio::test]
+async fn the_event_that_aws_documents_settles_its_job_and_no_other() {
+    let scene = Scene::given(Given { trail: false, ..Given::default() }).await;
+    scene.make(Trouble::Unversioned(0), true);
+    scene.put_many(2).await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Unversioned(0), false);
+    while scene.jobs() == 0 {
+        scene.run(minutes(1)).await;
+    }
+    scene.run(minutes(1)).await;
+    let recorded = include_str!("../recorded/job-status-changed.json");
+    let id = scene.world(|world| world.jobs.iter().next().unwrap().id.clone());
+    let ours = recorded.replace("e849b567-5232-44be-9a0c-40988f14e80c", &id);
+    for (event, settled) in [(recorded, 0), (ours.as_str(), 1), (ours.as_str(), 1)] {
+        let payload = serde_json::from_str(event).unwrap();
+        let time = scene.app.emulator.now();
+        let invocation =
+            Invocation { id: "r".into(), function: "settle".into(), payload, time, attempt: 0 };
+        scene.app.invoke(&invocation).await.unwrap();
+        assert_eq!(scene.stored("settled/").await.len(), settled);
+    }
 }
 
 #[tokio::test]
