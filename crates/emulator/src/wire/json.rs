@@ -77,3 +77,19 @@ fn respond(status: u16, body: &Value, version: &str, code: Option<&str>) -> http
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_the_name_of_its_shape() {
+        for (code, name) in [
+            ("AWS.SimpleQueueService.NonExistentQueue", "com.amazonaws.sqs#QueueDoesNotExist"),
+            ("AWS.SimpleQueueService.EmptyBatchRequest", "com.amazonaws.sqs#EmptyBatchRequest"),
+            ("ValidationException", "ValidationException"),
+        ] {
+            assert_eq!(shape(code), name);
+        }
+    }
+}

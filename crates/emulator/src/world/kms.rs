@@ -63,3 +63,18 @@ impl Kms {
         self.keys.get_mut(arn).map(|old| *old = state).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_that_aws_keeps_is_enabled_and_one_that_nobody_made_is_none() {
+        let mut kms = Kms::default();
+        assert_eq!(kms.state("arn:aws:kms:us-east-1:1:alias/aws/s3"), Some(KeyState::Enabled));
+        assert_eq!(kms.state("k"), None);
+        kms.create("k");
+        assert!(kms.disable("k"));
+        assert_eq!(kms.state("k"), Some(KeyState::Disabled));
+    }
+}
