@@ -172,12 +172,12 @@ fn read_sound(bytes: &[u8], bucket: &Bucket, rows: &mut Rows) {
         let from = reader.position().byte() as usize;
         let Ok(true) = reader.read_byte_record(&mut record) else { return };
         let to = reader.position().byte() as usize;
-        match read_row(&record) {
-            Ok(row) if row.bucket == *bucket => rows.rows.push(row),
-            Ok(row) => {
-                let why = format!("it is of the bucket {}", row.bucket);
-                rows.rejects.push(RowReject { raw: raw_line(bytes, from, to), why });
-            }
+        let row = read_row(&record).and_then(|row| match row.bucket == *bucket {
+            true => Ok(row),
+            false => Err(format!("it is of the bucket {}", row.bucket)),
+        });
+        match row {
+            Ok(row) => rows.rows.push(row),
             Err(why) => rows.rejects.push(RowReject { raw: raw_line(bytes, from, to), why }),
         }
     }

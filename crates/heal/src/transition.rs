@@ -253,12 +253,11 @@ impl Given<'_> {
         entry.judged = ended;
         let echoes = entry.blames.iter().any(|blame| blame.at >= since);
         let done = failed.as_ref().is_some_and(|reason| reason.class() == Class::Done);
-        let failed = failed.filter(|_| !done);
         if done {
             // It had healed before, and proves nothing about what it was held for.
             entry.blames.retain(|blame| blame.at >= since);
         }
-        let tried = if done { Vec::new() } else { tried };
+        let (failed, tried) = if done { (None, Vec::new()) } else { (failed, tried) };
         let Some(reason) = failed else {
             entry.attempts += 1;
             if prove || echoes {
@@ -328,18 +327,16 @@ impl Given<'_> {
             return entry;
         };
         let tried = entry.causes();
+        // Up to then failures are known; a younger one that is still on its way is news.
+        let told = entry.judged.max(entry.last_failure);
         match status {
             Status::Completed => left(entry, Outcome::Healed, self.now, plan, tried, effects),
             Status::Gone => left(entry, Outcome::Gone, self.now, plan, tried, effects),
-            Status::Absent => {
-                let at = entry.judged.max(entry.last_failure);
-                left(entry, Outcome::Unproved, at, plan, tried, effects)
-            }
+            Status::Absent => left(entry, Outcome::Unproved, told, plan, tried, effects),
             Status::Pending | Status::Unread | Status::Unreadable => {
                 // What may yet be read proves nothing, however long.
                 if status != Status::Unread && looks as usize >= CONFIRM_CADENCE_MS.len() {
-                    let at = entry.judged.max(entry.last_failure);
-                    return left(entry, Outcome::Unproved, at, plan, tried, effects);
+                    return left(entry, Outcome::Unproved, told, plan, tried, effects);
                 }
                 let look_at = self.now.plus_ms(cadence(&CONFIRM_CADENCE_MS, looks));
                 entry.state = State::Confirming { plan, look_at, looks: looks.saturating_add(1) };

@@ -32,7 +32,10 @@ pub(crate) async fn forget(ctx: &Ctx, now: Timestamp) -> Result<(), LaunchError>
             orphans.push(plan);
         }
     }
-    change(ctx, |account| account.forget(&orphans, now) || !orphans.is_empty()).await?;
+    // Mostly there is nothing: then what was read is all that it costs.
+    if account.clone().forget(&orphans, now) {
+        change(ctx, |account| account.forget(&orphans, now)).await?;
+    }
     Ok(())
 }
 
@@ -122,9 +125,7 @@ async fn read(ctx: &Ctx) -> Result<(Account, Option<String>), LaunchError> {
             Ok((account, Some(etag)))
         }
         Some(Loaded { value: account, .. }) => {
-            let why =
-                format!("it has format {}, this release knows {ACCOUNT_FORMAT}", account.format);
-            Err(LaunchError::Document { key, why })
+            Err(LaunchError::newer(key, account.format, ACCOUNT_FORMAT))
         }
     }
 }

@@ -44,3 +44,10 @@ pub enum LaunchError {
     #[error(transparent)]
     Law(#[from] Broken),
 }
+
+impl LaunchError {
+    /// A document that a later release wrote: it is left alone.
+    pub(crate) fn newer(key: String, format: u32, known: u32) -> Self {
+        Self::Document { key, why: format!("it has format {format}, this release knows {known}") }
+    }
+}

@@ -50,9 +50,7 @@ pub(crate) async fn finish(
     let key = StateKey::Plan(&held.head.bucket, &id).to_string();
     let asked = match ctx.store.get_json::<Plan>(&key).await? {
         Some(plan) if plan.value.format > PLAN_FORMAT => {
-            let why =
-                format!("it has format {}, this release knows {PLAN_FORMAT}", plan.value.format);
-            Asked::Later(LaunchError::Document { key, why })
+            Asked::Later(LaunchError::newer(key, plan.value.format, PLAN_FORMAT))
         }
         Some(plan) => ask(ctx, &held.head, &plan.value, known).await?,
         None => Asked::Refused("PlanMissing".into(), format!("{key} is gone")),

@@ -55,11 +55,7 @@ impl News {
                 continue;
             };
             if settled.value.format > SETTLED_FORMAT {
-                let why = format!(
-                    "it has format {}, this release knows {SETTLED_FORMAT}",
-                    settled.value.format
-                );
-                return Err(LaunchError::Document { key, why });
+                return Err(LaunchError::newer(key, settled.value.format, SETTLED_FORMAT));
             }
             news.settled(ctx, &head.bucket, plan, settled.value).await?;
         }

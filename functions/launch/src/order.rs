@@ -284,8 +284,7 @@ async fn read_head(ctx: &Ctx, bucket: &Bucket, woken: &Woken) -> Result<Held, La
             Ok(Held { head, etag: Some(etag) })
         }
         Ok(Some(Loaded { value: head, .. })) => {
-            let why = format!("it has format {}, this release knows {HEAD_FORMAT}", head.format);
-            Err(LaunchError::Document { key, why })
+            Err(LaunchError::newer(key, head.format, HEAD_FORMAT))
         }
         Ok(None) => Ok(Held { head: Head::new(bucket.clone(), woken.now), etag: None }),
         Err(problem) => Err(problem.into()),
