@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -21,6 +22,50 @@ pub struct Args {
 pub enum Command {
     /// Break real replication on an embedded AWS, repair the causes, heal, and verify every replica.
     Demo(DemoArgs),
+    /// Serve the bare embedded AWS to any client: S3 that replicates and fails, batch jobs that run.
+    Local(LocalArgs),
+}
+
+/// `resilver local`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct LocalArgs {
+    /// Where to listen; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    pub listen: SocketAddr,
+    /// Run the world's clock so many times as fast as the wall's.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub speed: u32,
+    /// Which access keys are known: the one that is printed, or any, unchecked.
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = Credentials::Printed)]
+    pub credentials: Credentials,
+    /// The account that owns what is made.
+    #[arg(long, value_name = "ID", default_value = "111122223333", value_parser = account)]
+    pub account: String,
+    /// The Region of the account's buckets.
+    #[arg(long, value_name = "NAME", default_value = "us-east-1")]
+    pub region: String,
+    /// Seed of everything that chance decides.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Print the ready line as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which access keys `resilver local` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Credentials {
+    /// The one that is printed; signatures are checked.
+    Printed,
+    /// Any; nothing is checked.
+    Any,
+}
+
+fn account(text: &str) -> Result<String, String> {
+    match text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(text.to_owned()),
+        false => Err("an account id is 12 digits".to_owned()),
+    }
 }
 
 /// `resilver demo`.
@@ -67,7 +112,10 @@ pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Asked, CliError> {
     let rendered = error.render().to_string();
     let line = rendered.lines().next().unwrap_or_default();
     let line = line.strip_prefix("error: ").unwrap_or(line);
-    let demo = arguments.iter().any(|argument| argument == "demo");
-    let help = if demo { "resilver demo --help" } else { "resilver --help" };
+    let named = |name: &&&str| arguments.iter().any(|argument| argument == **name);
+    let help = match ["demo", "local"].iter().find(named) {
+        Some(command) => format!("resilver {command} --help"),
+        None => "resilver --help".to_owned(),
+    };
     Err(CliError::usage(line.trim_end_matches(':').to_owned(), format!("type `{help}`")))
 }

@@ -21,7 +21,7 @@ pub enum Exit {
 pub struct CliError {
     /// How the process ends.
     pub exit: Exit,
-    /// A word for programs: `usage`, `path`, `aws`.
+    /// A word for programs: `usage`, `path`, `address`, `aws`.
     pub code: &'static str,
     /// What is wrong, lower case, in one line.
     pub message: String,
@@ -38,6 +38,11 @@ impl CliError {
     /// A path that does not exist, or cannot be used.
     pub fn path(message: impl Into<String>, next: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, code: "path", message: message.into(), next: next.into() }
+    }
+
+    /// An address that cannot be listened at.
+    pub fn address(message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { exit: Exit::Found, code: "address", message: message.into(), next: next.into() }
     }
 
     /// Something that could not be found out.

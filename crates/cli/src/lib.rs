@@ -5,4 +5,5 @@ pub mod app;
 pub mod args;
 pub mod demo;
 pub mod error;
+pub mod local;
 pub mod progress;

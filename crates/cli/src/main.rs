@@ -4,8 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use resilver::args::{self, Asked, Command};
-use resilver::demo;
 use resilver::error::{CliError, Exit};
+use resilver::{demo, local};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -27,6 +27,7 @@ fn run(command: Command) -> Result<Exit, CliError> {
     let runtime = runtime.map_err(|why| CliError::unknown(format!("no runtime: {why}")))?;
     match command {
         Command::Demo(args) => runtime.block_on(demo::run(&args)),
+        Command::Local(args) => runtime.block_on(local::run(&args)),
     }
 }
 

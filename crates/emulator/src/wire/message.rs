@@ -18,13 +18,13 @@ pub(super) fn refused(service: Service, refusal: &Refusal) -> Response<Bytes> {
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
             ),
         ),
-        Service::Control => (
+        Service::Control | Service::Iam | Service::Sts => (
             "application/xml",
             format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
             ),
         ),
-        Service::Sqs | Service::Events => (
+        Service::Sqs | Service::Events | Service::Kms => (
             "application/x-amz-json-1.0",
             json!({ "__type": refusal.code, "message": refusal.message }).to_string(),
         ),

@@ -4,17 +4,22 @@
 //! `router` tells the services apart; [`client`] brings requests from an SDK in the same process,
 //! [`server`] from a socket. Both hand the router whole bodies and get whole answers: nothing streams.
 
+mod admin;
+mod caller;
 pub mod client;
 pub mod control;
 pub mod events;
 mod host;
 mod json;
+mod kms;
 mod message;
 mod open;
 mod operation;
 pub mod outbox;
+mod query;
 pub(crate) mod router;
 pub mod s3;
 pub mod server;
 mod signature;
 pub mod sqs;
+mod xml;

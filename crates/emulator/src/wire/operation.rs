@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, Request};
 use percent_encoding::percent_decode_str;
 
 use super::host;
+use super::query::Form;
 use crate::world::fault::Service;
 
 /// A request, named.
@@ -46,11 +47,19 @@ pub(super) fn name(request: &Request<Bytes>) -> Asked {
         let known = match service {
             "AmazonSQS" => Some(Service::Sqs),
             "AWSEvents" => Some(Service::Events),
+            "TrentService" => Some(Service::Kms),
             _ => None,
         };
         if let Some(service) = known {
             return Asked { service, operation: operation.to_owned(), bucket: None, path };
         }
+    }
+    if path == "/"
+        && let Some(form) = Form::of(request)
+        && let Some(service) = form.service()
+    {
+        let operation = form.action().to_owned();
+        return Asked { service, operation, bucket: None, path };
     }
     let query = Query(request.uri().query().unwrap_or_default());
     if path.starts_with("/v20180820/") {
@@ -173,6 +182,8 @@ mod tests {
             ("POST", "/v20180820/jobs/1/status", "", "UpdateJobStatus", "/v20180820/jobs/1/status"),
             ("POST", "/", "AmazonSQS.SendMessage", "SendMessage", "/"),
             ("POST", "/", "AWSEvents.PutEvents", "PutEvents", "/"),
+            ("POST", "/", "TrentService.CreateKey", "CreateKey", "/"),
+            ("GET", "/?Action=GetRole&Version=2010-05-08", "", "GetRole", "/"),
         ] {
             let uri: http::Uri = uri.parse().unwrap();
             let request = Request::builder()

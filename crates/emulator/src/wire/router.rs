@@ -2,19 +2,24 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use s3s::service::S3Service;
 
+use super::admin::{self, Unimplemented};
+use super::caller::{Caller, caller, key_of, secret_of};
 use super::message::{refused, set};
 use super::operation::{self, Asked, header};
-use super::{control, events, open, s3, signature, sqs};
+use super::{control, events, kms, open, query, s3, signature, sqs};
 use crate::world::fault::{Service, Verdict};
 use crate::world::rng::Rng;
 use crate::world::{Answer, Refusal, World};
+
+/// How often a waiting client's queue is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What became of a request.
 #[derive(Debug)]
@@ -29,20 +34,29 @@ pub(crate) struct Outcome {
 pub(crate) struct Router {
     world: Arc<Mutex<World>>,
     s3: S3Service,
-    credentials: Option<(String, String)>,
+    /// Whether requests must be signed.
+    secured: bool,
     requests: AtomicU64,
+    unimplemented: Mutex<Unimplemented>,
 }
 
 impl Router {
     pub(crate) fn new(world: Arc<Mutex<World>>) -> Self {
-        let credentials = lock(&world).config.credentials.clone();
-        let s3 = s3::service(Arc::clone(&world), credentials.clone());
-        Self { world, s3, credentials, requests: AtomicU64::new(0) }
+        let secured = lock(&world).config.credentials.is_some();
+        let s3 = s3::service(Arc::clone(&world), secured);
+        let requests = AtomicU64::new(0);
+        Self { world, s3, secured, requests, unimplemented: Mutex::default() }
     }
 
-    /// Answers one request.
-    pub(crate) async fn handle(&self, request: Request<Bytes>) -> Outcome {
+    /// Answers one request; `waits` where a client that polls a queue may be kept waiting.
+    pub(crate) async fn handle(&self, mut request: Request<Bytes>, waits: bool) -> Outcome {
+        if request.uri().path().starts_with(admin::PREFIX) {
+            let mut unimplemented = lock(&self.unimplemented);
+            let response = admin::handle(&mut lock(&self.world), &mut unimplemented, &request);
+            return Outcome { response: Some(response), delay: Duration::ZERO };
+        }
         let asked = operation::name(&request);
+        let caller = caller(&lock(&self.world), key_of(&request).as_deref());
         let verdict = lock(&self.world).faults.next(asked.service, &asked.operation, &asked.path);
         let head = request.method() == Method::HEAD;
         tracing::debug!(service = ?asked.service, operation = asked.operation, path = asked.path, ?verdict, "request");
@@ -58,35 +72,71 @@ impl Router {
             Some(Verdict::LoseReply) | None => {}
         }
         let lost = verdict == Some(Verdict::LoseReply);
-        let response = self.dispatch(&asked, request).await;
+        request.extensions_mut().insert(caller);
+        let response = self.dispatch(&asked, request, waits).await;
+        if response.status() == StatusCode::NOT_IMPLEMENTED {
+            lock(&self.unimplemented).count(&asked);
+        }
         if !lost {
             outcome.response = Some(self.finish(response, head));
         }
         outcome
     }
 
-    async fn dispatch(&self, asked: &Asked, request: Request<Bytes>) -> Response<Bytes> {
+    async fn dispatch(
+        &self,
+        asked: &Asked,
+        request: Request<Bytes>,
+        waits: bool,
+    ) -> Response<Bytes> {
+        if self.secured
+            && let Err(refusal) = signature::check_time(&request, SystemTime::now())
+        {
+            return refused(asked.service, &refusal);
+        }
         if asked.service == Service::S3 {
             return match self.check_owner(asked, &request) {
                 Ok(()) => self.s3(request).await,
                 Err(refusal) => refused(asked.service, &refusal),
             };
         }
-        if let Some((key, secret)) = &self.credentials
-            && let Err(refusal) = signature::check(&request, key, secret)
+        let secret = |key: &str| secret_of(&lock(&self.world), key);
+        if self.secured
+            && let Err(refusal) = signature::check(&request, secret)
         {
             return refused(asked.service, &refusal);
         }
+        if waits && asked.operation == "ReceiveMessage" {
+            return self.receive(&request).await;
+        }
+        let nobody = || caller(&lock(&self.world), None);
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_else(nobody);
         let mut world = lock(&self.world);
         match asked.service {
             Service::Sqs => sqs::handle(&mut world, &request),
             Service::Events => events::handle(&mut world, &request),
+            Service::Kms => kms::handle(&mut world, &request, &caller),
+            Service::Iam | Service::Sts => {
+                query::handle(&mut world, &request, asked.service, &caller)
+            }
             Service::S3 | Service::Control => control::handle(&mut world, &request),
         }
     }
 
+    /// `ReceiveMessage` with its `WaitTimeSeconds`, which are seconds of the wall clock: the client's.
+    async fn receive(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let until = Instant::now() + sqs::wait(request);
+        loop {
+            let response = sqs::handle(&mut lock(&self.world), request);
+            if response.body() != sqs::NOTHING.as_bytes() || Instant::now() >= until {
+                return response;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     async fn s3(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let request = match self.credentials.is_some() {
+        let request = match self.secured {
             true => request,
             false => match open::unsigned(request) {
                 Some(request) => request,
@@ -138,6 +188,6 @@ impl Router {
     }
 }
 
-fn lock(world: &Mutex<World>) -> std::sync::MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,13 +20,19 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::message::refused;
+use super::message::{refused, set};
 use crate::Shared;
-use crate::world::Refusal;
 use crate::world::fault::Service;
+use crate::world::{Answer, Refusal};
 
 /// The largest body that is taken: 5 GiB, as one PUT of S3.
 const BODY_BYTES_MAX: usize = 5 << 30;
+/// The most bytes of a header section (S3 API Reference: PUT, common request headers).
+const HEADER_BYTES_MAX: usize = 8 * 1024;
+/// The most headers that are read at all; with more of them, the connection is refused.
+const HEADERS_MAX: usize = 400;
+/// How long a client may be silent in the middle of a body.
+const BODY_IDLE_MAX: Duration = Duration::from_secs(20);
 /// How long connections may go on after [`Server::stop`].
 const STOP_MAX: Duration = Duration::from_secs(1);
 /// How often the world's clock is moved.
@@ -128,6 +134,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::
     let service = service_fn(move |request| answer(Arc::clone(&shared), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let mut stopping = false;
@@ -152,17 +159,65 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::
 #[error("the reply was lost: a fault was asked for")]
 struct Broken;
 
+/// Whether the header section is one that S3 reads.
+fn check_size(headers: &HeaderMap) -> Answer<()> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes <= HEADER_BYTES_MAX {
+        return Ok(());
+    }
+    let message = "Your request header section exceeds the maximum allowed header size.";
+    Err(Refusal::new(400, "RequestHeaderSectionTooLarge", message))
+}
+
+/// The whole body, piece by piece as long as the client goes on sending.
+async fn read(body: Incoming) -> Answer<Bytes> {
+    let mut body = Limited::new(body, BODY_BYTES_MAX);
+    let mut whole = BytesMut::new();
+    let mut first: Option<Bytes> = None;
+    loop {
+        let message = "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.";
+        let idle = |_| Refusal::new(400, "RequestTimeout", message);
+        let frame = tokio::time::timeout(BODY_IDLE_MAX, body.frame()).await.map_err(idle)?;
+        let Some(frame) = frame else {
+            break;
+        };
+        let message = "The body ended early or is larger than 5 GiB";
+        let frame = frame.map_err(|_| Refusal::new(400, "IncompleteBody", message))?;
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        match first.take() {
+            // Most bodies come in one piece, which need not be copied.
+            None if whole.is_empty() => first = Some(piece),
+            None => whole.extend_from_slice(&piece),
+            Some(before) => {
+                whole.extend_from_slice(&before);
+                whole.extend_from_slice(&piece);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| whole.freeze()))
+}
+
 async fn answer(
     shared: Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Broken> {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-        let refusal =
-            Refusal::new(400, "IncompleteBody", "The body ended early or is larger than 5 GiB");
-        return Ok(refused(Service::S3, &refusal).map(Full::new));
+    let body = match check_size(&parts.headers) {
+        Ok(()) => read(body).await,
+        Err(refusal) => Err(refusal),
     };
-    let outcome = shared.router.handle(Request::from_parts(parts, body.to_bytes())).await;
+    let body = match body {
+        Ok(body) => body,
+        Err(refusal) => {
+            let mut response = refused(Service::S3, &refusal);
+            // What is left of the body is nobody's: the connection cannot go on.
+            set(&mut response, "connection", "close");
+            return Ok(response.map(Full::new));
+        }
+    };
+    let outcome = shared.router.handle(Request::from_parts(parts, body), true).await;
     tokio::time::sleep(outcome.delay).await;
     outcome.response.map(|response| response.map(Full::new)).ok_or(Broken)
 }

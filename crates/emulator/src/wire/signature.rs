@@ -1,15 +1,21 @@
 //! Signature Version 4 of the services that `s3s` does not speak for (IAM User Guide: create a signed
 //! AWS API request). Only the `Authorization` header: their clients do not presign.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::Request;
 use sha2::{Digest, Sha256};
+use time::macros::format_description;
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
 use super::operation::header;
 use crate::world::{Answer, Refusal};
 
 /// HMAC works in blocks of this many bytes (FIPS 198-1, with SHA-256).
 const BLOCK: usize = 64;
+/// How far the clocks of a client and of AWS may be apart.
+const SKEW_MAX: Duration = Duration::minutes(15);
 
 /// The parts of an `Authorization` header.
 struct Claim<'a> {
@@ -20,25 +26,28 @@ struct Claim<'a> {
     signature: &'a str,
 }
 
-/// Whether the request was signed with this key.
+/// Whether the request was signed with the secret of its key.
 ///
 /// # Errors
 /// 403 `AccessDenied` without a signature, `InvalidAccessKeyId`, `SignatureDoesNotMatch`.
-pub(super) fn check(request: &Request<Bytes>, key: &str, secret: &str) -> Answer<()> {
+pub(super) fn check(
+    request: &Request<Bytes>,
+    secret_of: impl FnOnce(&str) -> Option<String>,
+) -> Answer<()> {
     let refuse = |code: &str, message: &str| Err(Refusal::new(403, code, message));
     let Some(claim) = header(request.headers(), "authorization").and_then(read) else {
         return refuse("AccessDenied", "The request is not signed with AWS4-HMAC-SHA256");
     };
-    if claim.key != key {
+    let Some(secret) = secret_of(claim.key) else {
         return refuse(
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         );
-    }
+    };
     let body = hex::encode(Sha256::digest(request.body()));
     let announced = header(request.headers(), "x-amz-content-sha256");
     let honest = announced.is_none_or(|it| it == "UNSIGNED-PAYLOAD" || it == body);
-    if !honest || signature(request, &claim, announced.unwrap_or(&body), secret) != claim.signature
+    if !honest || signature(request, &claim, announced.unwrap_or(&body), &secret) != claim.signature
     {
         return refuse(
             "SignatureDoesNotMatch",
@@ -46,6 +55,26 @@ pub(super) fn check(request: &Request<Bytes>, key: &str, secret: &str) -> Answer
         );
     }
     Ok(())
+}
+
+/// Whether a request that carries its time in a header was signed within 15 minutes of now, on the
+/// wall clock (S3 API Reference: authenticating requests).
+///
+/// # Errors
+/// 403 `RequestTimeTooSkewed`.
+pub(super) fn check_time(request: &Request<Bytes>, now: SystemTime) -> Answer<()> {
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    let signed = header(request.headers(), "authorization").is_some();
+    let said = header(request.headers(), "x-amz-date").filter(|_| signed);
+    let Some(said) = said.and_then(|said| PrimitiveDateTime::parse(said, format).ok()) else {
+        return Ok(());
+    };
+    let skew = (OffsetDateTime::from(now) - said.assume_utc()).abs();
+    if skew <= SKEW_MAX {
+        return Ok(());
+    }
+    let message = "The difference between the request time and the current time is too large.";
+    Err(Refusal::new(403, "RequestTimeTooSkewed", message))
 }
 
 fn read(authorization: &str) -> Option<Claim<'_>> {
@@ -130,12 +159,24 @@ mod tests {
         const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
         const RIGHT: &str = "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7";
         let check = |signature: &str, key: &str, secret: &str| {
-            check(&example(signature), key, secret).map_err(|refusal| refusal.code)
+            let known = |asked: &str| (asked == key).then(|| secret.to_owned());
+            check(&example(signature), known).map_err(|refusal| refusal.code)
         };
         assert_eq!(check(RIGHT, KEY, SECRET), Ok(()));
         assert_eq!(check(RIGHT, KEY, "other"), Err("SignatureDoesNotMatch".to_owned()));
         assert_eq!(check("00", KEY, SECRET), Err("SignatureDoesNotMatch".to_owned()));
         assert_eq!(check(RIGHT, "AKIDOTHER", SECRET), Err("InvalidAccessKeyId".to_owned()));
+    }
+
+    #[test]
+    fn a_request_of_long_ago_is_refused() {
+        let signed = OffsetDateTime::from_unix_timestamp(1_440_938_160).unwrap(); // 20150830T123600Z
+        let late = |minutes: i64| {
+            let now = SystemTime::from(signed + Duration::minutes(minutes));
+            check_time(&example("00"), now).map_err(|refusal| refusal.code)
+        };
+        assert_eq!((late(14), late(-15)), (Ok(()), Ok(())));
+        assert_eq!(late(16), Err("RequestTimeTooSkewed".to_owned()));
     }
 
     #[test]

@@ -17,6 +17,18 @@ const VISIBILITY: u64 = 30_000;
 /// The longest that a message may be hidden, in seconds.
 const VISIBILITY_MAX_S: u64 = 12 * 60 * 60;
 
+/// The longest that a client may be kept waiting, in seconds (SQS Developer Guide: long polling).
+const WAIT_MAX_S: u64 = 20;
+/// The answer to a client whose queue is empty.
+pub(super) const NOTHING: &str = "{}";
+
+/// How long a `ReceiveMessage` may be kept waiting for a message.
+pub(super) fn wait(request: &http::Request<Bytes>) -> std::time::Duration {
+    let call = Call::read(request, "AmazonSQS.").ok();
+    let seconds = call.and_then(|call| number(&call.input, "WaitTimeSeconds")).unwrap_or_default();
+    std::time::Duration::from_secs(seconds.min(WAIT_MAX_S))
+}
+
 /// Answers one request.
 pub fn handle(world: &mut World, request: &http::Request<Bytes>) -> http::Response<Bytes> {
     let host = request.headers().get("host").and_then(|host| host.to_str().ok());

@@ -6,6 +6,7 @@ use super::Millis;
 use super::notification::NotificationConfig;
 use super::object::{Tags, Version};
 use super::ops::multipart::Upload;
+use super::policy::Statement;
 use super::replication::rules::ReplicationConfig;
 
 /// The versioning of a bucket.
@@ -18,6 +19,15 @@ pub enum Versioning {
     Enabled,
     /// Enabled once, now suspended.
     Suspended,
+}
+
+/// The policy of a bucket, as it was given and as it is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Verbatim.
+    pub text: String,
+    /// Its statements.
+    pub statements: Vec<Statement>,
 }
 
 /// One bucket.
@@ -41,8 +51,8 @@ pub struct Bucket {
     pub replication: Option<ReplicationConfig>,
     /// `GetBucketNotificationConfiguration`.
     pub notification: NotificationConfig,
-    /// The bucket policy, verbatim.
-    pub policy: Option<String>,
+    /// The bucket policy.
+    pub policy: Option<Policy>,
     /// Bucket tags.
     pub tags: Tags,
     /// The key ARN of the default encryption; `None` is SSE-S3.

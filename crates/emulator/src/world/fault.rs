@@ -4,21 +4,32 @@
 //! It refuses to guess: a fault happens to the requests that its rule names and to no others, in the
 //! order of the rules, so that a run with faults can be run again.
 
+use serde::{Deserialize, Serialize};
+
 /// The service that a request is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Service {
     /// S3: objects and buckets.
     S3,
     /// S3 Control: batch jobs.
+    #[serde(rename = "s3control")]
     Control,
     /// SQS.
     Sqs,
     /// EventBridge.
     Events,
+    /// IAM: roles and policies.
+    Iam,
+    /// STS: sessions of roles.
+    Sts,
+    /// KMS: keys and their states.
+    Kms,
 }
 
 /// What happens to a request that a rule names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Nothing is done, and the answer is this error.
     Refuse {
@@ -28,6 +39,7 @@ pub enum Verdict {
         status: u16,
     },
     /// The answer comes this many milliseconds of wall time later. A client in process does not wait.
+    #[serde(rename = "delay_ms")]
     Delay(u64),
     /// It is done, but the client never hears of it: the connection breaks.
     LoseReply,
@@ -36,20 +48,29 @@ pub enum Verdict {
 }
 
 /// One fault: the requests it is about, and what happens to them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Only requests to this service.
     pub service: Service,
     /// Only this operation (`PutObject`, `CreateJob`, …); `None` is any.
+    #[serde(default)]
     pub operation: Option<String>,
     /// Only requests whose decoded path contains this; `None` is any.
+    #[serde(default)]
     pub target: Option<String>,
     /// What happens.
     pub verdict: Verdict,
     /// The first so many matches pass unharmed.
+    #[serde(default)]
     pub skip: u32,
     /// The next so many matches are harmed; after them the rule is spent.
+    #[serde(default = "once")]
     pub times: u32,
+}
+
+fn once() -> u32 {
+    1
 }
 
 impl Rule {

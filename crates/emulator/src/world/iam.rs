@@ -1,10 +1,13 @@
-//! Roles: who may assume them and what they may do. As much of IAM as replication and batch jobs need:
-//! a trust list of services, and statements of Allow or Deny over actions and resources with `*`.
+//! Roles: who may assume them and what they may do; and the sessions of them that STS handed out.
 //!
-//! It refuses to evaluate conditions, `NotAction`, `?` wildcards, permission boundaries, and the
-//! policies of buckets and keys: a destination's consent is part of the role's statements here.
+//! How a policy is judged is [`super::policy`]'s to say, and how a role's own policies and those of a
+//! bucket or a key go together is [`super::access`]'s. It refuses users, groups, instance profiles and
+//! permission boundaries: replication and batch jobs have roles only.
 
 use std::collections::BTreeMap;
+
+use super::policy::{self, Decision, Question, Statement};
+use super::{Answer, Millis, Refusal};
 
 /// The service that assumes the role of a replication configuration (S3 User Guide: setting up permissions).
 pub const REPLICATION_SERVICE: &str = "s3.amazonaws.com";
@@ -12,65 +15,49 @@ pub const REPLICATION_SERVICE: &str = "s3.amazonaws.com";
 /// The service that assumes the role of a batch job (S3 User Guide: granting permissions for Batch Operations).
 pub const BATCH_SERVICE: &str = "batchoperations.s3.amazonaws.com";
 
-/// What a statement does when it matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// Permits, unless another statement denies.
-    Allow,
-    /// Denies, whatever else permits.
-    Deny,
-}
-
-/// One statement of a role's policies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
-    /// Its `Sid`: what [`Iam::revoke`] removes it by.
-    pub id: String,
-    /// Allow or Deny.
-    pub effect: Effect,
-    /// `s3:GetObject`, `s3:*`, `*`; case does not matter.
-    pub actions: Vec<String>,
-    /// ARNs, with `*` wildcards.
-    pub resources: Vec<String>,
-}
-
-impl Statement {
-    /// A statement that permits.
-    pub fn allow(id: &str, actions: &[&str], resources: &[&str]) -> Self {
-        Self::new(id, Effect::Allow, actions, resources)
-    }
-
-    /// A statement that denies.
-    pub fn deny(id: &str, actions: &[&str], resources: &[&str]) -> Self {
-        Self::new(id, Effect::Deny, actions, resources)
-    }
-
-    fn new(id: &str, effect: Effect, actions: &[&str], resources: &[&str]) -> Self {
-        let owned = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect();
-        Self { id: id.to_owned(), effect, actions: owned(actions), resources: owned(resources) }
-    }
-
-    fn matches(&self, action: &str, resource: &str) -> bool {
-        self.actions.iter().any(|pattern| like(pattern, action, true))
-            && self.resources.iter().any(|pattern| like(pattern, resource, false))
-    }
-}
-
 /// A role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
     /// `arn:aws:iam::ACCOUNT:role/NAME`.
     pub arn: String,
-    /// The services that may assume it.
+    /// The services, accounts and ARNs that may assume it.
     pub trust: Vec<String>,
-    /// What it may do.
+    /// What it may do, of all its policies.
     pub statements: Vec<Statement>,
+    /// What only IAM's own calls ask for.
+    pub record: Record,
+}
+
+/// What a client reads back of a role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    /// `AROA…`.
+    pub id: String,
+    /// `/`, or what stands between `role` and the name.
+    pub path: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// When it was made.
+    pub created: Millis,
+    /// The trust policy, verbatim.
+    pub trust_document: String,
+    /// Inline policies by name, verbatim.
+    pub inline: BTreeMap<String, String>,
+    /// The ARNs of the managed policies attached to it.
+    pub attached: Vec<String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 impl Role {
     /// A role that `service` may assume and that may do nothing.
     pub fn trusted_by(arn: &str, service: &str) -> Self {
-        Self { arn: arn.to_owned(), trust: vec![service.to_owned()], statements: Vec::new() }
+        Self {
+            arn: arn.to_owned(),
+            trust: vec![service.to_owned()],
+            statements: Vec::new(),
+            record: Record::default(),
+        }
     }
 
     /// The documented replication role from the bucket `source` to the buckets `destinations`, KMS
@@ -138,22 +125,95 @@ impl Role {
     }
 }
 
+impl Role {
+    /// Its name: what follows the path.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Replaces the trust policy.
+    ///
+    /// # Errors
+    /// 400 `MalformedPolicyDocument`.
+    pub fn set_trust(&mut self, account: &str, document: &str) -> Answer<()> {
+        let statements = policy::parse(document, "trust")?;
+        let context = [("aws:sourceaccount", account)];
+        let mut trust = Vec::new();
+        for statement in &statements {
+            if let policy::Principal::Named(list) = &statement.principal {
+                trust.extend(list.iter().cloned());
+            }
+        }
+        trust.retain(|principal| {
+            let action = "sts:AssumeRole";
+            let question = Question { principal, action, resource: "*", context: &context };
+            policy::decide(&statements, &question) == Decision::Allowed
+        });
+        self.trust = trust;
+        document.clone_into(&mut self.record.trust_document);
+        Ok(())
+    }
+
+    /// Adds the statements of a policy, in place of those it had under the same name.
+    fn adopt(&mut self, name: &str, statements: Vec<Statement>) {
+        self.drop_policy(name);
+        let named = |mut statement: Statement| {
+            name.clone_into(&mut statement.id);
+            statement
+        };
+        self.statements.extend(statements.into_iter().map(named));
+    }
+
+    fn drop_policy(&mut self, name: &str) {
+        self.statements.retain(|statement| statement.id != name);
+    }
+}
+
+/// A session of a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The role's ARN.
+    pub role: String,
+    /// `RoleSessionName`.
+    pub name: String,
+    /// The secret of its access key.
+    pub secret: String,
+}
+
+impl Session {
+    /// The account of its role.
+    pub fn account(&self) -> &str {
+        self.role.split(':').nth(4).unwrap_or_default()
+    }
+}
+
 /// The roles of the account.
 #[derive(Debug, Default)]
 pub struct Iam {
-    /// A role that was never made is assumed by any service and may do anything. For a bare server,
-    /// whose clients have no IAM to make roles with; off, such a role cannot be assumed.
+    /// A role that was never made is assumed by any service and may do anything; off, such a role
+    /// cannot be assumed. For worlds whose maker does not care for roles.
     pub open: bool,
     roles: BTreeMap<String, Role>,
+    /// Managed policies by ARN: the documents, verbatim.
+    policies: BTreeMap<String, String>,
+    /// Sessions by access key.
+    sessions: BTreeMap<String, Session>,
 }
 
+/// The policies that AWS manages and that scripts like to attach.
+const MANAGED: [(&str, &str); 3] = [
+    ("arn:aws:iam::aws:policy/AdministratorAccess", "*"),
+    ("arn:aws:iam::aws:policy/AmazonS3FullAccess", "s3:*"),
+    ("arn:aws:iam::aws:policy/AmazonSQSFullAccess", "sqs:*"),
+];
+
 impl Iam {
-    /// Makes a role, or replaces the one with the same ARN.
+    /// Adds a role, in place of one with the same ARN.
     pub fn put(&mut self, role: Role) {
         self.roles.insert(role.arn.clone(), role);
     }
 
-    /// Deletes a role; what uses it from now on cannot assume it.
+    /// Removes a role.
     pub fn delete(&mut self, arn: &str) -> Option<Role> {
         self.roles.remove(arn)
     }
@@ -166,6 +226,127 @@ impl Iam {
     /// A role by its ARN, to change its trust.
     pub fn role_mut(&mut self, arn: &str) -> Option<&mut Role> {
         self.roles.get_mut(arn)
+    }
+
+    /// All roles, in order of ARN.
+    pub fn roles(&self) -> impl Iterator<Item = &Role> {
+        self.roles.values()
+    }
+
+    /// The role of an account with this name.
+    ///
+    /// # Errors
+    /// 404 `NoSuchEntity`.
+    pub fn named(&mut self, account: &str, name: &str) -> Answer<&mut Role> {
+        let ours =
+            |role: &&mut Role| role.name() == name && role.arn.split(':').nth(4) == Some(account);
+        self.roles.values_mut().find(ours).ok_or_else(|| {
+            let message = format!("The role with name {name} cannot be found.");
+            Refusal::new(404, "NoSuchEntity", message)
+        })
+    }
+
+    /// Sets an inline policy of a role.
+    ///
+    /// # Errors
+    /// 404 `NoSuchEntity`, 400 `MalformedPolicyDocument`.
+    pub fn put_inline(&mut self, account: &str, role: &str, name: &str, text: &str) -> Answer<()> {
+        let statements = policy::parse(text, name)?;
+        let role = self.named(account, role)?;
+        role.adopt(name, statements);
+        role.record.inline.insert(name.to_owned(), text.to_owned());
+        Ok(())
+    }
+
+    /// Removes an inline policy of a role.
+    ///
+    /// # Errors
+    /// 404 `NoSuchEntity`.
+    pub fn delete_inline(&mut self, account: &str, role: &str, name: &str) -> Answer<()> {
+        let role = self.named(account, role)?;
+        role.record.inline.remove(name).ok_or_else(|| no_policy(name))?;
+        role.drop_policy(name);
+        Ok(())
+    }
+
+    /// Makes a managed policy.
+    ///
+    /// # Errors
+    /// 409 `EntityAlreadyExists`, 400 `MalformedPolicyDocument`.
+    pub fn create_policy(&mut self, arn: &str, text: &str) -> Answer<()> {
+        policy::parse(text, arn)?;
+        if self.policies.contains_key(arn) {
+            let message = format!("A policy called {arn} already exists.");
+            return Err(Refusal::new(409, "EntityAlreadyExists", message));
+        }
+        self.policies.insert(arn.to_owned(), text.to_owned());
+        Ok(())
+    }
+
+    /// The document of a managed policy.
+    ///
+    /// # Errors
+    /// 404 `NoSuchEntity`.
+    pub fn policy(&self, arn: &str) -> Answer<String> {
+        if let Some((_, action)) = MANAGED.iter().find(|(known, _)| *known == arn) {
+            return Ok(format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"{action}","Resource":"*"}}]}}"#
+            ));
+        }
+        self.policies.get(arn).cloned().ok_or_else(|| no_policy(arn))
+    }
+
+    /// The ARNs of the account's own managed policies.
+    pub fn policies(&self) -> impl Iterator<Item = &str> {
+        self.policies.keys().map(String::as_str)
+    }
+
+    /// Removes a managed policy.
+    ///
+    /// # Errors
+    /// 404 `NoSuchEntity`; 409 `DeleteConflict` while a role has it.
+    pub fn delete_policy(&mut self, arn: &str) -> Answer<()> {
+        if self.roles.values().any(|role| role.record.attached.iter().any(|it| it == arn)) {
+            let message = "Cannot delete a policy attached to entities.";
+            return Err(Refusal::new(409, "DeleteConflict", message));
+        }
+        self.policies.remove(arn).map(drop).ok_or_else(|| no_policy(arn))
+    }
+
+    /// Attaches a managed policy to a role.
+    ///
+    /// # Errors
+    /// 404 `NoSuchEntity`.
+    pub fn attach_policy(&mut self, account: &str, role: &str, arn: &str) -> Answer<()> {
+        let statements = policy::parse(&self.policy(arn)?, arn)?;
+        let role = self.named(account, role)?;
+        role.adopt(arn, statements);
+        if !role.record.attached.iter().any(|it| it == arn) {
+            role.record.attached.push(arn.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Detaches a managed policy from a role.
+    ///
+    /// # Errors
+    /// 404 `NoSuchEntity`.
+    pub fn detach_policy(&mut self, account: &str, role: &str, arn: &str) -> Answer<()> {
+        let role = self.named(account, role)?;
+        let at = role.record.attached.iter().position(|it| it == arn);
+        role.record.attached.remove(at.ok_or_else(|| no_policy(arn))?);
+        role.drop_policy(arn);
+        Ok(())
+    }
+
+    /// Remembers a session by its access key.
+    pub fn open_session(&mut self, key: String, session: Session) {
+        self.sessions.insert(key, session);
+    }
+
+    /// The session of an access key.
+    pub fn session(&self, key: &str) -> Option<&Session> {
+        self.sessions.get(key)
     }
 
     /// Adds a statement to a role, in place of one with the same id. False if there is no such role.
@@ -205,71 +386,30 @@ impl Iam {
             .map_or(self.open, |role| role.trust.iter().any(|trusted| trusted == service))
     }
 
-    /// Whether the role may do `action` on `resource`: some statement allows it and none denies it.
-    pub fn allows(&self, arn: &str, action: &str, resource: &str) -> bool {
-        let Some(role) = self.roles.get(arn) else {
-            return self.open;
-        };
-        let mut allowed = false;
-        for statement in role.statements.iter().filter(|one| one.matches(action, resource)) {
-            match statement.effect {
-                Effect::Deny => return false,
-                Effect::Allow => allowed = true,
-            }
+    /// What the role's own policies say.
+    pub fn decide(&self, question: &Question<'_>) -> Decision {
+        match self.roles.get(question.principal) {
+            Some(role) => policy::decide(&role.statements, question),
+            None if self.open => Decision::Allowed,
+            None => Decision::Silent,
         }
-        allowed
+    }
+
+    /// Whether the role's own policies let it do `action` on `resource`.
+    pub fn allows(&self, arn: &str, action: &str, resource: &str) -> bool {
+        let question = Question { principal: arn, action, resource, context: &[] };
+        self.decide(&question) == Decision::Allowed
     }
 }
 
-/// Whether `text` fits `pattern`, in which `*` stands for any characters.
-fn like(pattern: &str, text: &str, any_case: bool) -> bool {
-    let same = |a: &u8, b: &u8| {
-        if any_case { a.eq_ignore_ascii_case(b) } else { a == b }
-    };
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    // The last star seen, and the first byte of `text` that it does not yet cover.
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(byte) = text.get(t) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(wanted) if same(wanted, byte) => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((at, covered)) = star else {
-                    return false;
-                };
-                star = Some((at, covered + 1));
-                p = at + 1;
-                t = covered + 1;
-            }
-        }
-    }
-    pattern.get(p..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+fn no_policy(name: &str) -> Refusal {
+    Refusal::new(404, "NoSuchEntity", format!("Policy {name} was not found."))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn wildcards_match_any_run_of_characters() {
-        let check = |pattern: &str, text: &str, expected: bool| {
-            assert_eq!(like(pattern, text, false), expected, "{pattern} against {text}");
-        };
-        check("*", "", true);
-        check("arn:aws:s3:::src/*", "arn:aws:s3:::src/a/b", true);
-        check("arn:aws:s3:::src/*", "arn:aws:s3:::src", false);
-        check("a*b*c", "a-b-b-c", true);
-        check("a*b*c", "a-b-b-d", false);
-        check("abc", "abcd", false);
-        assert!(like("s3:get*", "s3:GetObject", true));
-    }
 
     #[test]
     fn deny_wins_until_it_is_revoked() {
@@ -284,6 +424,43 @@ mod tests {
         assert!(allowed(&iam));
         assert!(!iam.allows(arn, "s3:ReplicateObject", "arn:aws:s3:::other/k"));
         assert!(iam.trusts(arn, REPLICATION_SERVICE) && !iam.trusts(arn, BATCH_SERVICE));
+    }
+
+    #[test]
+    fn a_trust_policy_becomes_a_list_of_those_it_trusts() {
+        let mut role = Role::trusted_by("arn:aws:iam::111122223333:role/r", "nobody");
+        let document = r#"{"Statement":[
+            {"Effect":"Allow","Principal":{"Service":["s3.amazonaws.com","lambda.amazonaws.com"]},"Action":"sts:AssumeRole"},
+            {"Effect":"Deny","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:*"},
+            {"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sts:AssumeRole",
+             "Condition":{"StringEquals":{"aws:SourceAccount":"444455556666"}}}]}"#;
+        role.set_trust("111122223333", document).unwrap();
+        assert_eq!(role.trust, ["s3.amazonaws.com"]);
+        assert!(role.set_trust("111122223333", "{").is_err());
+        assert_eq!(role.trust, ["s3.amazonaws.com"], "a bad document changes nothing");
+    }
+
+    #[test]
+    fn policies_come_and_go_with_their_statements() {
+        let mut iam = Iam::default();
+        let (account, arn) = ("111122223333", "arn:aws:iam::111122223333:role/r");
+        iam.put(Role::trusted_by(arn, REPLICATION_SERVICE));
+        let may = |iam: &Iam| iam.allows(arn, "s3:GetObject", "arn:aws:s3:::b/k");
+        let text =
+            r#"{"Statement":{"Sid":"x","Effect":"Allow","Action":"s3:Get*","Resource":"*"}}"#;
+        iam.put_inline(account, "r", "read", text).unwrap();
+        assert!(may(&iam));
+        iam.delete_inline(account, "r", "read").unwrap();
+        assert!(!may(&iam));
+        let policy = "arn:aws:iam::111122223333:policy/p";
+        iam.create_policy(policy, text).unwrap();
+        iam.attach_policy(account, "r", policy).unwrap();
+        assert!(may(&iam));
+        assert_eq!(iam.delete_policy(policy).unwrap_err().code, "DeleteConflict");
+        iam.detach_policy(account, "r", policy).unwrap();
+        assert!(!may(&iam));
+        iam.attach_policy(account, "r", "arn:aws:iam::aws:policy/AmazonS3FullAccess").unwrap();
+        assert!(may(&iam));
     }
 
     #[test]

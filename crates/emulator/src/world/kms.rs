@@ -1,9 +1,10 @@
-//! Customer managed keys, as far as replication asks: does the key exist, and is it enabled.
-//!
-//! It refuses to encrypt anything, and key policies are not evaluated: what a role may do with a key
-//! is said by the role's statements alone.
+//! Customer managed keys, as far as replication asks: does the key exist, is it enabled, and whom does
+//! its policy let use it. Encrypts nothing.
 
 use std::collections::BTreeMap;
+
+use super::policy::{self, Decision, Principal, Question, Statement};
+use super::{Answer, Millis};
 
 /// The state of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,19 +17,96 @@ pub enum KeyState {
     PendingDeletion,
 }
 
+impl KeyState {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::PendingDeletion => "PendingDeletion",
+        }
+    }
+}
+
+/// A key.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Its state.
+    pub state: KeyState,
+    /// Free text.
+    pub description: String,
+    /// When it was made.
+    pub created: Millis,
+    /// When it will be deleted.
+    pub deletion: Option<Millis>,
+    /// Its policy, verbatim; `None` is the default one, which leaves all to the account's policies.
+    pub policy: Option<String>,
+    statements: Vec<Statement>,
+}
+
 /// The keys, by ARN.
 #[derive(Debug, Default)]
 pub struct Kms {
-    /// A key that was never made counts as enabled. For a bare server, whose clients have no KMS to make
-    /// keys with; off, such a key does not exist.
+    /// A key that was never made counts as enabled; off, such a key does not exist. For worlds whose
+    /// maker does not care for keys.
     pub open: bool,
-    keys: BTreeMap<String, KeyState>,
+    keys: BTreeMap<String, Key>,
+    /// The ARN of the key behind each alias ARN.
+    aliases: BTreeMap<String, String>,
 }
 
 impl Kms {
     /// Makes an enabled key under this ARN.
     pub fn create(&mut self, arn: &str) {
-        self.keys.insert(arn.to_owned(), KeyState::Enabled);
+        let key = Key {
+            state: KeyState::Enabled,
+            description: String::new(),
+            created: 0,
+            deletion: None,
+            policy: None,
+            statements: Vec::new(),
+        };
+        self.keys.insert(arn.to_owned(), key);
+    }
+
+    /// A key by its ARN or the ARN of its alias.
+    pub fn key(&self, arn: &str) -> Option<&Key> {
+        self.keys.get(self.resolve(arn))
+    }
+
+    /// A key by its ARN or the ARN of its alias, to change it.
+    pub fn key_mut(&mut self, arn: &str) -> Option<&mut Key> {
+        let arn = self.resolve(arn).to_owned();
+        self.keys.get_mut(&arn)
+    }
+
+    /// All keys, in order of ARN.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &Key)> {
+        self.keys.iter().map(|(arn, key)| (arn.as_str(), key))
+    }
+
+    /// All aliases with their keys.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.aliases.iter().map(|(alias, key)| (alias.as_str(), key.as_str()))
+    }
+
+    /// Points an alias at a key. False if the alias is taken.
+    pub fn alias(&mut self, alias: &str, key: &str) -> bool {
+        if self.aliases.contains_key(alias) {
+            return false;
+        }
+        self.aliases.insert(alias.to_owned(), key.to_owned());
+        true
+    }
+
+    /// Removes an alias. False if there was none.
+    pub fn unalias(&mut self, alias: &str) -> bool {
+        self.aliases.remove(alias).is_some()
+    }
+
+    /// The ARN of the key behind an alias's ARN; any other as it is.
+    pub fn resolve<'a>(&'a self, arn: &'a str) -> &'a str {
+        self.aliases.get(arn).map_or(arn, String::as_str)
     }
 
     /// Enables a key. False if there is none.
@@ -51,21 +129,53 @@ impl Kms {
         self.keys.remove(arn).is_some()
     }
 
+    /// Replaces the policy of a key. False if there is none.
+    ///
+    /// # Errors
+    /// 400 `MalformedPolicyDocument`.
+    pub fn put_policy(&mut self, arn: &str, document: &str) -> Answer<bool> {
+        let statements = policy::parse(document, "key")?;
+        let Some(key) = self.key_mut(arn) else {
+            return Ok(false);
+        };
+        (key.policy, key.statements) = (Some(document.to_owned()), statements);
+        Ok(true)
+    }
+
     /// The state of a key; `None` if it does not exist. The key that AWS keeps for S3 is always enabled.
     pub fn state(&self, arn: &str) -> Option<KeyState> {
         if arn.ends_with(":alias/aws/s3") {
             return Some(KeyState::Enabled);
         }
-        self.keys.get(arn).copied().or(self.open.then_some(KeyState::Enabled))
+        self.key(arn).map(|key| key.state).or(self.open.then_some(KeyState::Enabled))
+    }
+
+    /// What the policy of a key says. A key without one of its own leaves all to its account.
+    pub fn decide(&self, arn: &str, question: &Question<'_>) -> Decision {
+        match self.key(arn) {
+            Some(key) if key.policy.is_some() => policy::decide(&key.statements, question),
+            _ => Decision::Allowed,
+        }
+    }
+
+    /// Whether the policy of a key allows something to this very role, not to its account.
+    pub fn names(&self, arn: &str, role: &str) -> bool {
+        self.key(arn).is_some_and(|key| {
+            key.statements.iter().any(|statement| {
+                matches!(&statement.principal, Principal::Named(list) if list.iter().any(|it| it == role || it == "*"))
+                    && statement.effect == policy::Effect::Allow
+            })
+        })
     }
 
     fn turn(&mut self, arn: &str, state: KeyState) -> bool {
-        self.keys.get_mut(arn).map(|old| *old = state).is_some()
+        self.key_mut(arn).map(|key| key.state = state).is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -76,5 +186,36 @@ mod tests {
         kms.create("k");
         assert!(kms.disable("k"));
         assert_eq!(kms.state("k"), Some(KeyState::Disabled));
+    }
+
+    #[test]
+    fn an_alias_is_its_key() {
+        let mut kms = Kms::default();
+        kms.create("k");
+        assert!(kms.alias("a", "k") && !kms.alias("a", "other"));
+        assert!(kms.disable("a"));
+        assert_eq!((kms.state("a"), kms.resolve("a")), (Some(KeyState::Disabled), "k"));
+        assert!(kms.unalias("a") && !kms.unalias("a"));
+        assert_eq!(kms.state("a"), None);
+    }
+
+    #[test]
+    fn a_policy_of_its_own_decides_whom_a_key_serves() {
+        let mut kms = Kms::default();
+        kms.create("k");
+        let ask = |kms: &Kms| {
+            let question = Question {
+                principal: "arn:aws:iam::1:role/r",
+                action: "kms:Decrypt",
+                resource: "k",
+                context: &[],
+            };
+            kms.decide("k", &question)
+        };
+        assert_eq!(ask(&kms), Decision::Allowed);
+        let to_another = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::1:role/x"},"Action":"kms:*","Resource":"*"}}"#;
+        assert!(kms.put_policy("k", to_another).unwrap());
+        assert_eq!(ask(&kms), Decision::Silent);
+        assert!(kms.names("k", "arn:aws:iam::1:role/x"));
     }
 }

@@ -5,6 +5,7 @@
 //! is a [`Task`] in the [`agenda`]. [`World::advance_to`] runs what is due, in order of time and then
 //! of insertion, so that a simulation is nothing but jumping from one due time to the next.
 
+pub(crate) mod access;
 pub mod agenda;
 pub mod bucket;
 pub mod bus;
@@ -17,6 +18,7 @@ pub mod lambda;
 pub mod notification;
 pub mod object;
 pub mod ops;
+pub mod policy;
 pub mod queue;
 pub mod refusal;
 pub mod replication;

@@ -5,17 +5,17 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod write;
-mod xml;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use self::xml::Element;
+use super::xml::Element;
 use crate::world::{Answer, Refusal, World, jobs};
 
 const ROOT: &str = "/v20180820/jobs";
+const NAMESPACE: &str = "http://awss3control.amazonaws.com/doc/2018-08-20/";
 
 /// Answers one request.
 pub(crate) fn handle(world: &mut World, request: &Request<Bytes>) -> Response<Bytes> {
@@ -24,7 +24,8 @@ pub(crate) fn handle(world: &mut World, request: &Request<Bytes>) -> Response<By
         Ok(None) => (200, None),
         Err(refusal) => (refusal.status, Some(error(&refusal))),
     };
-    let body = document.map(|document| Bytes::from(document.document())).unwrap_or_default();
+    let body =
+        document.map(|document| Bytes::from(document.document(NAMESPACE))).unwrap_or_default();
     let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -4,7 +4,7 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::xml::Element;
+use crate::wire::xml::Element;
 use crate::world::jobs::request::{Filter, Generator, Manifest, Output, Report, Request, Source};
 use crate::world::object::Tags;
 use crate::world::{Answer, Millis, Refusal};

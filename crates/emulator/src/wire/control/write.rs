@@ -1,6 +1,6 @@
 //! Jobs as XML (S3 API Reference: DescribeJob, ListJobs), each element by the name that the SDKs read.
 
-use super::xml::Element;
+use crate::wire::xml::Element;
 use crate::world::jobs::request::{Filter, Generator, Manifest, Report, Source};
 use crate::world::jobs::{Job, Page, Status};
 use crate::world::notification::stamp::iso;

@@ -3,7 +3,7 @@
 use s3s::{S3Request, S3Response, S3Result, dto};
 
 use super::fields::{self, timestamp};
-use super::{notification, plain, replication};
+use super::{account_of, notification, plain, replication};
 use crate::world::bucket::Versioning;
 use crate::world::object::Tags;
 use crate::world::ops::encryption::key_arn;
@@ -17,8 +17,8 @@ pub(super) fn list(
     world: &mut World,
     request: S3Request<dto::ListBucketsInput>,
 ) -> S3Result<S3Response<dto::ListBucketsOutput>> {
+    let account = account_of(world, &request);
     let prefix = request.input.prefix.unwrap_or_default();
-    let account = world.config.account.clone();
     let mine = world.buckets.values().filter(|bucket| bucket.owner == account);
     let buckets = mine
         .filter(|bucket| bucket.name.starts_with(&prefix))
@@ -44,11 +44,11 @@ pub(super) fn create(
     world: &mut World,
     request: S3Request<dto::CreateBucketInput>,
 ) -> S3Result<S3Response<dto::CreateBucketOutput>> {
+    let account = account_of(world, &request);
     let input = request.input;
     let asked = input.create_bucket_configuration.and_then(|it| it.location_constraint);
     let region =
         asked.map_or_else(|| world.config.region.clone(), |region| region.as_str().to_owned());
-    let account = world.config.account.clone();
     buckets::create(world, &input.bucket, &account, &region)?;
     plain(dto::CreateBucketOutput { location: Some(format!("/{}", input.bucket)) })
 }
@@ -119,7 +119,7 @@ pub(super) fn get_policy(
     let policy = policy.ok_or_else(|| {
         Refusal::new(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
     })?;
-    plain(dto::GetBucketPolicyOutput { policy: Some(policy) })
+    plain(dto::GetBucketPolicyOutput { policy: Some(policy.text) })
 }
 
 pub(super) fn put_policy(

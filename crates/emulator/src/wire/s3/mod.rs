@@ -19,24 +19,45 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use futures::StreamExt;
-use s3s::auth::SimpleAuth;
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, dto};
 
+use super::caller::{Caller, secret_of};
 use super::host::Hosts;
 use crate::world::{Refusal, World};
 
-/// The S3 service over this world. With credentials, every request must be signed with them.
-pub(super) fn service(
-    world: Arc<Mutex<World>>,
-    credentials: Option<(String, String)>,
-) -> S3Service {
-    let mut builder = S3ServiceBuilder::new(Wire { world });
+/// The S3 service over this world. Where it is `secured`, every request must be signed.
+pub(super) fn service(world: Arc<Mutex<World>>, secured: bool) -> S3Service {
+    let mut builder = S3ServiceBuilder::new(Wire { world: Arc::clone(&world) });
     builder.set_host(Hosts);
-    if let Some((key, secret)) = credentials {
-        builder.set_auth(SimpleAuth::from_single(key, secret));
+    if secured {
+        builder.set_auth(Keys { world });
     }
     builder.build()
+}
+
+/// The secrets of the access keys.
+struct Keys {
+    world: Arc<Mutex<World>>,
+}
+
+#[async_trait::async_trait]
+impl S3Auth for Keys {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || {
+            let message = "The AWS Access Key Id you provided does not exist in our records.";
+            S3Error::with_message(S3ErrorCode::InvalidAccessKeyId, message)
+        };
+        secret_of(&world, access_key).map(SecretKey::from).ok_or_else(unknown)
+    }
+}
+
+/// The account that sent a request.
+fn account_of<I>(world: &World, request: &S3Request<I>) -> String {
+    let caller = request.extensions.get::<Caller>();
+    caller.map_or_else(|| world.config.account.clone(), |caller| caller.account.clone())
 }
 
 /// The one implementor of `s3s::S3`.

@@ -8,11 +8,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::request::{Filter, Generator, bucket_of};
 use super::rows::{Layout, Rows};
 use super::{Generated, JobFailure, inventory};
-use crate::world::World;
 use crate::world::bucket::Bucket;
 use crate::world::iam::BATCH_SERVICE;
 use crate::world::object::{ReplicationStatus, Version};
-use crate::world::replication::{Mode, object_arn, select};
+use crate::world::replication::{Mode, select};
+use crate::world::{World, access};
 
 /// What stands in a manifest as it is; the rest is percent-encoded.
 const PLAIN: &AsciiSet =
@@ -54,7 +54,7 @@ fn source<'a>(
     };
     let name = bucket_of(&generator.bucket).unwrap_or_default();
     let bucket = world.buckets.get(name).ok_or_else(denied)?;
-    let may = |action| world.iam.allows(role, action, &generator.bucket);
+    let may = |action| access::bucket(world, role, action, name, &generator.bucket);
     let owned = generator.expected_owner.as_ref().is_none_or(|owner| *owner == bucket.owner);
     if !world.iam.trusts(role, BATCH_SERVICE)
         || !may("s3:GetReplicationConfiguration")
@@ -139,7 +139,7 @@ fn keep(
     let owned = world.buckets.get(bucket).is_some_and(|bucket| {
         output.expected_owner.as_ref().is_none_or(|owner| *owner == bucket.owner)
     });
-    if !owned || !world.iam.allows(role, "s3:PutObject", &object_arn(bucket, &folder)) {
+    if !owned || !access::object(world, role, "s3:PutObject", bucket, &folder) {
         return Err(unwritten());
     }
     inventory::write(world, source, (bucket, &folder), list).map(Some).map_err(|_| unwritten())

@@ -7,11 +7,10 @@ use bytes::{Bytes, BytesMut};
 use super::request::{Manifest, object_of};
 use super::rows::{Layout, Rows};
 use super::{JobFailure, inventory};
-use crate::world::World;
 use crate::world::iam::BATCH_SERVICE;
 use crate::world::object::{Encryption, Version};
 use crate::world::ops;
-use crate::world::replication::object_arn;
+use crate::world::{World, access};
 
 /// The rows of the manifest and their number.
 pub(super) fn read(
@@ -46,9 +45,7 @@ pub(super) fn open<'a>(
     version_id: Option<&str>,
 ) -> Result<&'a Version, JobFailure> {
     let action = if version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-    if !world.iam.trusts(role, BATCH_SERVICE)
-        || !world.iam.allows(role, action, &object_arn(bucket, key))
-    {
+    if !world.iam.trusts(role, BATCH_SERVICE) || !access::object(world, role, action, bucket, key) {
         return Err(forbidden());
     }
     match version_id {

@@ -14,8 +14,7 @@ use super::task::Verdict;
 use super::{JobFailure, Run};
 use crate::world::iam::BATCH_SERVICE;
 use crate::world::notification::stamp::iso;
-use crate::world::replication::object_arn;
-use crate::world::{Refusal, World, ops};
+use crate::world::{Refusal, World, access, ops};
 
 const SCHEMA: &str = "Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultMessage";
 
@@ -37,7 +36,7 @@ pub(super) fn write(world: &mut World, id: &str, mut run: Run) -> Result<(), Job
     });
     let manifest = format!("{folder}/manifest.json");
     let allowed = world.iam.trusts(&role, BATCH_SERVICE)
-        && world.iam.allows(&role, "s3:PutObject", &object_arn(bucket, &manifest));
+        && access::object(world, &role, "s3:PutObject", bucket, &manifest);
     if !owned || !allowed {
         return Err(unwritten());
     }

@@ -8,9 +8,9 @@ use crate::world::iam::BATCH_SERVICE;
 use crate::world::object::{ReplicationStatus, Version};
 use crate::world::replication::rules::Rule;
 use crate::world::replication::{
-    Mode, Reason, Work, find, object_arn, replicate, select, set_status, tell_failures_of_job,
+    Mode, Reason, Work, find, replicate, select, set_status, tell_failures_of_job,
 };
-use crate::world::{Task, World};
+use crate::world::{Task, World, access};
 
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ fn admit(
     if !world.iam.trusts(role, BATCH_SERVICE) {
         return Err(Reason::AssumeRoleNotPermitted);
     }
-    if !world.iam.allows(role, "s3:InitiateReplication", &object_arn(bucket, key)) {
+    if !access::object(world, role, "s3:InitiateReplication", bucket, key) {
         return Err(Reason::InitiateReplicationNotPermitted);
     }
     let source = world.buckets.get(bucket).ok_or(Reason::SrcBucketNotFound)?;

@@ -344,7 +344,7 @@ fn a_job_passes_replicas_and_delete_markers_on() {
     role.statements.extend(Role::replication("", "dst", &[]).statements);
     lab.world.iam.put(role);
     let mut batch = Role::trusted_by(JOB_ROLE, BATCH_SERVICE);
-    batch.statements.push(crate::world::iam::Statement::allow("all", &["s3:*"], &["*"]));
+    batch.statements.push(crate::world::policy::Statement::allow("all", &["s3:*"], &["*"]));
     lab.world.iam.put(batch);
     ops::delete::key(&mut lab.world, "src", "gone", &WriteIf::default()).unwrap();
     let marker = lab.world.buckets["src"].keys["gone"][0].id.to_string();

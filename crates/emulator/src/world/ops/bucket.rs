@@ -1,14 +1,15 @@
 //! Buckets and their sub-resources: versioning, policy, tags, default encryption, replication.
 //!
-//! The policy and the tags are kept verbatim and mean nothing here. The notification document has its
+//! The tags are kept verbatim and mean nothing here. The notification document has its
 //! own home in [`crate::world::notification`].
 
 use serde_json::{Value, json};
 
 use super::{bucket, bucket_mut, trail};
-use crate::world::bucket::Versioning;
+use crate::world::bucket::{Policy, Versioning};
 use crate::world::notification::{self, NotificationConfig};
 use crate::world::object::Tags;
+use crate::world::policy::{self, Principal};
 use crate::world::replication::rules::{ReplicationConfig, validate};
 use crate::world::{Answer, Bucket, Refusal, World};
 
@@ -107,25 +108,32 @@ fn suspended() -> Refusal {
     )
 }
 
-/// Sets or removes the policy, verbatim.
+/// Sets or removes the policy.
 ///
 /// # Errors
-/// 404 `NoSuchBucket`; 400 `MalformedPolicy` when it is no JSON object.
+/// 404 `NoSuchBucket`; 400 `MalformedPolicy` when it is none.
 pub fn put_policy(world: &mut World, name: &str, policy: Option<String>) -> Answer<()> {
     let bucket = bucket_mut(world, name)?;
+    let malformed = |message: &str| Refusal::new(400, "MalformedPolicy", message);
     let body = match policy.as_deref().map(serde_json::from_str::<Value>) {
         None => None,
         Some(Ok(policy @ Value::Object(_))) => Some(("bucketPolicy", policy)),
         Some(_) => {
-            return Err(Refusal::new(
-                400,
-                "MalformedPolicy",
-                "Policies must be valid JSON and the first byte must be '{'",
-            ));
+            return Err(malformed("Policies must be valid JSON and the first byte must be '{'"));
         }
     };
     let call = if policy.is_some() { "PutBucketPolicy" } else { "DeleteBucketPolicy" };
-    bucket.policy = policy;
+    bucket.policy = match policy {
+        None => None,
+        Some(text) => {
+            let statements =
+                policy::parse(&text, name).map_err(|refusal| malformed(&refusal.message))?;
+            if statements.iter().any(|statement| statement.principal == Principal::Owner) {
+                return Err(malformed("Missing required field Principal"));
+            }
+            Some(Policy { text, statements })
+        }
+    };
     trail::record(world, call, name, "policy", body);
     Ok(())
 }

@@ -25,8 +25,8 @@ pub fn key_arn(world: &World, name: Option<&str>) -> String {
     let arn = |rest: &str| format!("arn:aws:kms:{}:{}:{rest}", config.region, config.account);
     match name {
         None | Some("") => arn("alias/aws/s3"),
-        Some(name) if name.starts_with("arn:") => name.to_owned(),
-        Some(name) if name.starts_with("alias/") => arn(name),
+        Some(name) if name.starts_with("arn:") => world.kms.resolve(name).to_owned(),
+        Some(name) if name.starts_with("alias/") => world.kms.resolve(&arn(name)).to_owned(),
         Some(name) => arn(&format!("key/{name}")),
     }
 }

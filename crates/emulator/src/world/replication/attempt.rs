@@ -5,11 +5,11 @@
 
 use super::rules::Rule;
 use super::{Reason, replica};
-use crate::world::World;
 use crate::world::bucket::Versioning;
 use crate::world::iam::REPLICATION_SERVICE;
 use crate::world::kms::KeyState;
 use crate::world::object::{Encryption, Version};
+use crate::world::{World, access};
 
 /// What is to be replicated, and by whom.
 #[derive(Debug, Clone, Copy)]
@@ -46,18 +46,18 @@ fn check_source(world: &World, subject: &Subject<'_>) -> Result<(), Reason> {
     if !world.iam.trusts(subject.role, REPLICATION_SERVICE) {
         return Err(Reason::AssumeRoleNotPermitted);
     }
-    let object = object_arn(subject.source, subject.key);
-    if !world.iam.allows(subject.role, "s3:GetObjectVersionForReplication", &object) {
+    let may = |action| access::object(world, subject.role, action, subject.source, subject.key);
+    if !may("s3:GetObjectVersionForReplication") {
         return Err(Reason::SrcGetObjectNotPermitted);
     }
-    if !world.iam.allows(subject.role, "s3:GetObjectVersionAcl", &object) {
+    if !may("s3:GetObjectVersionAcl") {
         return Err(Reason::SrcGetAclNotPermitted);
     }
     if let Encryption::Kms { key, .. } = &subject.version.encryption {
-        if world.kms.state(key) != Some(KeyState::Enabled) {
+        if !access::is_usable(world, key) {
             return Err(Reason::SrcKmsKeyInvalidState);
         }
-        if !world.iam.allows(subject.role, "kms:Decrypt", key) {
+        if !access::key(world, subject.role, "kms:Decrypt", key) {
             return Err(Reason::SrcGetObjectNotPermitted);
         }
     }
@@ -71,8 +71,7 @@ fn check_destination(world: &World, subject: &Subject<'_>, rule: &Rule) -> Resul
         return Err(Reason::DstBucketUnversioned);
     }
     check_replica_key(world, subject, rule)?;
-    let object = object_arn(name, subject.key);
-    let allows = |action| world.iam.allows(subject.role, action, &object);
+    let allows = |action| access::object(world, subject.role, action, name, subject.key);
     if subject.version.is_delete_marker() {
         if !allows("s3:ReplicateDelete") {
             return Err(Reason::DstDelObjNotPermitted);
@@ -110,7 +109,7 @@ fn check_replica_key(world: &World, subject: &Subject<'_>, rule: &Rule) -> Resul
         }
         Some(KeyState::Enabled) => {}
     }
-    let allows = |action| world.iam.allows(subject.role, action, key);
+    let allows = |action| access::key(world, subject.role, action, key);
     if allows("kms:GenerateDataKey") && allows("kms:Encrypt") {
         Ok(())
     } else {
@@ -123,16 +122,10 @@ fn tag_refusal(world: &World, subject: &Subject<'_>, rule: &Rule) -> Option<Reas
     if subject.version.tags.is_empty() && !subject.update {
         return None;
     }
-    let source = object_arn(subject.source, subject.key);
-    if !world.iam.allows(subject.role, "s3:GetObjectVersionTagging", &source) {
+    let allows = |action, bucket| access::object(world, subject.role, action, bucket, subject.key);
+    if !allows("s3:GetObjectVersionTagging", subject.source) {
         return Some(Reason::SrcGetTaggingNotPermitted);
     }
-    let replica = object_arn(rule.destination.name(), subject.key);
-    let allowed = world.iam.allows(subject.role, "s3:ReplicateTags", &replica);
+    let allowed = allows("s3:ReplicateTags", rule.destination.name());
     (!allowed).then_some(Reason::DstPutTaggingNotPermitted)
-}
-
-/// `arn:aws:s3:::BUCKET/KEY`.
-pub(crate) fn object_arn(bucket: &str, key: &str) -> String {
-    format!("arn:aws:s3:::{bucket}/{key}")
 }

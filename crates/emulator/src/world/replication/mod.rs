@@ -18,7 +18,6 @@ mod validate;
 
 use std::sync::Arc;
 
-pub(crate) use attempt::object_arn;
 pub(crate) use live::tell_failures_of_job;
 pub use live::{Trigger, Work, on_write, run};
 pub use reason::Reason;

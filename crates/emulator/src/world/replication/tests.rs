@@ -247,15 +247,16 @@ fn metadata_goes_on_only_where_the_replica_is() {
 
 #[test]
 fn a_replica_goes_on_only_for_its_metadata_and_only_when_told_to() {
+    const BACK: &str = "arn:aws:iam::111122223333:role/back";
     for sync in [None, Some(true)] {
         let mut lab = Lab::new();
         let id = lab.put("k");
         lab.settle();
         let mut back = Rule::to_bucket("back", 1, "src");
         back.replica_modifications = sync;
-        lab.world.iam.put(crate::world::iam::Role::replication("back", "dst", &["src"]));
+        lab.world.iam.put(crate::world::iam::Role::replication(BACK, "dst", &["src"]));
         lab.world.buckets.get_mut("dst").unwrap().replication =
-            Some(ReplicationConfig { role: "back".into(), rules: vec![back.into()] });
+            Some(ReplicationConfig { role: BACK.into(), rules: vec![back.into()] });
         ops::tags::replace(&mut lab.world, "dst", "k", Some(&id), tagged(&[("a", "1")])).unwrap();
         lab.settle();
         let expected = if sync.is_some() { tagged(&[("a", "1")]) } else { Tags::new() };

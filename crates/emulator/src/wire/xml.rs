@@ -58,6 +58,18 @@ impl Element {
         self.with(list)
     }
 
+    /// The same element with a list as one more child, whose items are each a `member`, empty or not.
+    #[must_use]
+    pub(super) fn members(self, name: &str, items: impl IntoIterator<Item = Self>) -> Self {
+        let member = |item: Self| Self { name: "member".to_owned(), ..item };
+        self.with(Self { children: items.into_iter().map(member).collect(), ..Self::new(name) })
+    }
+
+    /// An element of text.
+    pub(super) fn of(name: &str, text: impl ToString) -> Self {
+        Self { text: text.to_string(), ..Self::new(name) }
+    }
+
     /// The first child of this name.
     pub(super) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
@@ -114,10 +126,10 @@ impl Element {
         root.children.into_iter().next()
     }
 
-    /// The document, with its declaration.
-    pub(super) fn document(&self) -> String {
+    /// The document, with its declaration and its namespace.
+    pub(super) fn document(&self, namespace: &str) -> String {
         let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        self.print(&mut out, " xmlns=\"http://awss3control.amazonaws.com/doc/2018-08-20/\"");
+        self.print(&mut out, &format!(" xmlns=\"{namespace}\""));
         out
     }
 
@@ -140,7 +152,7 @@ mod tests {
         let tree = Element::new("A")
             .text("B", "a <b> & \"c\" 'd'")
             .with(Element::new("C").text("member", "ü").text("member", ""));
-        assert_eq!(Element::parse(&tree.document()), Some(tree));
+        assert_eq!(Element::parse(&tree.document("http://example.com/")), Some(tree));
     }
 
     #[test]

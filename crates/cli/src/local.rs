@@ -1,0 +1,95 @@
+//! `resilver local`: the bare embedded AWS on a port, for the AWS CLI and every SDK. Nothing heals
+//! behind its users' backs.
+
+use std::io::{ErrorKind, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use resilver_emulator::Emulator;
+use resilver_emulator::world::Config;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::{Credentials, LocalArgs};
+use crate::error::{CliError, Exit};
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// Exit code 1 when the address cannot be listened at.
+pub async fn run(args: &LocalArgs) -> Result<Exit, CliError> {
+    let config = config(args)?;
+    let emulator = Emulator::new(config.clone());
+    let server = emulator.serve_running(args.listen, args.speed).await.map_err(|why| {
+        let next = match why.kind() {
+            ErrorKind::AddrInUse => "stop what listens there, or give another --listen",
+            _ => "give another --listen",
+        };
+        CliError::address(format!("cannot listen at {}: {why}", args.listen), next)
+    })?;
+    // Before the ready line: whoever reads it may stop us at once.
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+        return Err(CliError::unknown("signals cannot be caught"));
+    };
+    announce(args, &config, &server.endpoint())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    server.stop().await;
+    Ok(Exit::Done)
+}
+
+fn config(args: &LocalArgs) -> Result<Config, CliError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+    let start = now.and_then(|now| u64::try_from(now.as_millis()).ok());
+    let mut config = Config {
+        account: args.account.clone(),
+        region: args.region.clone(),
+        seed: args.seed,
+        start: start.ok_or_else(|| CliError::unknown("the clock stands before 1970"))?,
+        ..Config::default()
+    };
+    if args.credentials == Credentials::Any {
+        config.credentials = None;
+    }
+    Ok(config)
+}
+
+/// One line on stdout, once requests are taken; for people, what to type next on stderr.
+fn announce(args: &LocalArgs, config: &Config, endpoint: &str) -> Result<(), CliError> {
+    let any = ("any".to_owned(), "any".to_owned());
+    let (key, secret) = config.credentials.clone().unwrap_or(any);
+    let mut out = std::io::stdout().lock();
+    let written = if args.json {
+        let ready = json!({
+            "endpoint": endpoint,
+            "account_id": config.account,
+            "region": config.region,
+            "access_key_id": key,
+            "secret_access_key": secret,
+        });
+        writeln!(out, "{ready}")
+    } else {
+        writeln!(out, "The embedded AWS listens at {endpoint}; stop it with Ctrl-C")
+    };
+    let flushed = written.and_then(|()| out.flush());
+    flushed.map_err(|why| CliError::unknown(format!("stdout is closed: {why}")))?;
+    if !args.json {
+        // Nobody may be there to read it, and that is no reason to stop.
+        let _ = write!(
+            std::io::stderr(),
+            "
+Account {}, Region {}. In another terminal:
+
+  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret}
+  export AWS_DEFAULT_REGION={} AWS_ENDPOINT_URL_S3_CONTROL=http://aws.resilver.test HTTP_PROXY={endpoint}
+  aws s3api list-buckets
+
+S3 Control goes through {endpoint} as a proxy, because every SDK puts the account id before its host.
+",
+            config.account, config.region, config.region
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! What a role may do with a bucket or a key: its own policies and the resource's policy together (IAM
+//! User Guide: policy evaluation logic, cross-account policy evaluation). A denial of either wins. In
+//! one account either may allow; across accounts both must.
+
+use super::World;
+use super::kms::KeyState;
+use super::policy::{self, Decision, Question};
+
+/// Whether the role may do `action` on `resource`, an object or the whole of the bucket `name`.
+pub(crate) fn bucket(world: &World, role: &str, action: &str, name: &str, resource: &str) -> bool {
+    let context = [
+        ("aws:principalarn", role),
+        ("aws:principalaccount", account_of(role)),
+        ("aws:securetransport", "true"),
+    ];
+    let question = Question { principal: role, action, resource, context: &context };
+    let own = world.iam.decide(&question);
+    let Some(bucket) = world.buckets.get(name) else {
+        return own == Decision::Allowed;
+    };
+    let theirs = bucket
+        .policy
+        .as_ref()
+        .map_or(Decision::Silent, |policy| policy::decide(&policy.statements, &question));
+    match (own, theirs) {
+        (Decision::Denied, _) | (_, Decision::Denied) => false,
+        _ if world.iam.open && world.iam.role(role).is_none() => true,
+        _ if bucket.owner == account_of(role) => {
+            own == Decision::Allowed || theirs == Decision::Allowed
+        }
+        _ => own == Decision::Allowed && theirs == Decision::Allowed,
+    }
+}
+
+/// Whether the role may do `action` on an object.
+pub(crate) fn object(world: &World, role: &str, action: &str, name: &str, key: &str) -> bool {
+    bucket(world, role, action, name, &format!("arn:aws:s3:::{name}/{key}"))
+}
+
+/// Whether the role may use a key: the key's policy allows it itself, or leaves it to the policies of
+/// its account (AWS KMS Developer Guide: key policies).
+pub(crate) fn key(world: &World, role: &str, action: &str, arn: &str) -> bool {
+    let question = Question { principal: role, action, resource: arn, context: &[] };
+    let own = world.iam.decide(&question);
+    let theirs = world.kms.decide(arn, &question);
+    match (own, theirs) {
+        (Decision::Denied, _) | (_, Decision::Denied) => false,
+        (_, Decision::Silent) => false,
+        _ if account_of(arn) == account_of(role) && world.kms.names(arn, role) => true,
+        _ => own == Decision::Allowed,
+    }
+}
+
+/// Whether a key is there and can be used.
+pub(crate) fn is_usable(world: &World, arn: &str) -> bool {
+    world.kms.state(arn) == Some(KeyState::Enabled)
+}
+
+/// The account in an ARN.
+pub(crate) fn account_of(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or_default()
+}
