@@ -8,6 +8,7 @@
 //! What it does is what AWS documents, quirks included; what it does not do answers
 //! `NotImplemented`, loudly. It knows nothing of Resilver: it has to be able to disagree with it.
 
+mod gzip;
 pub mod wire;
 pub mod world;
 

@@ -40,6 +40,13 @@ impl Element {
         }
     }
 
+    /// The same element with these children more.
+    #[must_use]
+    pub(super) fn all(mut self, children: impl IntoIterator<Item = Self>) -> Self {
+        self.children.extend(children);
+        self
+    }
+
     /// The same element with one more child.
     #[must_use]
     pub(super) fn with(mut self, child: Self) -> Self {

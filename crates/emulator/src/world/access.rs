@@ -6,22 +6,32 @@ use super::World;
 use super::kms::KeyState;
 use super::policy::{self, Decision, Question};
 
-/// Whether the role may do `action` on `resource`, an object or the whole of the bucket `name`.
-pub(crate) fn bucket(world: &World, role: &str, action: &str, name: &str, resource: &str) -> bool {
+/// What the role's own policies say of `action` on `resource`, and what those of the bucket `name` say.
+fn decisions(
+    world: &World,
+    role: &str,
+    action: &str,
+    name: &str,
+    resource: &str,
+) -> (Decision, Decision) {
     let context = [
         ("aws:principalarn", role),
         ("aws:principalaccount", account_of(role)),
         ("aws:securetransport", "true"),
     ];
     let question = Question { principal: role, action, resource, context: &context };
-    let own = world.iam.decide(&question);
+    let policy = world.buckets.get(name).and_then(|bucket| bucket.policy.as_ref());
+    let theirs =
+        policy.map_or(Decision::Silent, |policy| policy::decide(&policy.statements, &question));
+    (world.iam.decide(&question), theirs)
+}
+
+/// Whether the role may do `action` on `resource`, an object or the whole of the bucket `name`.
+pub(crate) fn bucket(world: &World, role: &str, action: &str, name: &str, resource: &str) -> bool {
+    let (own, theirs) = decisions(world, role, action, name, resource);
     let Some(bucket) = world.buckets.get(name) else {
         return own == Decision::Allowed;
     };
-    let theirs = bucket
-        .policy
-        .as_ref()
-        .map_or(Decision::Silent, |policy| policy::decide(&policy.statements, &question));
     match (own, theirs) {
         (Decision::Denied, _) | (_, Decision::Denied) => false,
         _ if world.iam.open && world.iam.role(role).is_none() => true,
@@ -35,6 +45,13 @@ pub(crate) fn bucket(world: &World, role: &str, action: &str, name: &str, resour
 /// Whether the role may do `action` on an object.
 pub(crate) fn object(world: &World, role: &str, action: &str, name: &str, key: &str) -> bool {
     bucket(world, role, action, name, &format!("arn:aws:s3:::{name}/{key}"))
+}
+
+/// Whether the role is denied `action` on an object by name, which is more than not being allowed it.
+pub(crate) fn is_denied(world: &World, role: &str, action: &str, name: &str, key: &str) -> bool {
+    let object = format!("arn:aws:s3:::{name}/{key}");
+    let (own, theirs) = decisions(world, role, action, name, &object);
+    own == Decision::Denied || theirs == Decision::Denied
 }
 
 /// Whether the role may use a key: the key's policy allows it itself, or leaves it to the policies of

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Millis;
+use super::lifecycle::Rule;
 use super::notification::NotificationConfig;
 use super::object::{Tags, Version};
+use super::ops::archive::Tiering;
+use super::ops::lock::ObjectLock;
 use super::ops::multipart::Upload;
 use super::policy::Statement;
 use super::replication::rules::ReplicationConfig;
@@ -57,6 +60,17 @@ pub struct Bucket {
     pub tags: Tags,
     /// The key ARN of the default encryption; `None` is SSE-S3.
     pub default_kms_key: Option<String>,
+    /// Lifecycle rules.
+    pub lifecycle: Vec<Rule>,
+    /// Object Lock, once it is there.
+    pub lock: Option<ObjectLock>,
+    /// `BlockPublicAcls`, `IgnorePublicAcls`, `BlockPublicPolicy`, `RestrictPublicBuckets`; kept, and
+    /// without effect: nothing here is public.
+    pub public_access_block: Option<[bool; 4]>,
+    /// `ObjectOwnership`.
+    pub ownership: Option<String>,
+    /// Intelligent-Tiering configurations, in order of id.
+    pub tierings: Vec<Tiering>,
     /// Versions that a client deleted by version id, (key, version id): Batch Replication never
     /// re-creates them here (`DstObjectHardDeleted`).
     pub hard_deleted: BTreeSet<(String, String)>,

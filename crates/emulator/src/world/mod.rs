@@ -15,6 +15,7 @@ pub mod iam;
 pub mod jobs;
 pub mod kms;
 pub mod lambda;
+pub mod lifecycle;
 pub mod notification;
 pub mod object;
 pub mod ops;
@@ -99,9 +100,18 @@ impl World {
     /// Moves the clock to `now` (never back) and runs everything that is due until then, each thing
     /// at its own time.
     pub fn advance_to(&mut self, now: Millis) {
-        while let Some((due, task)) = self.agenda.pop_due(now) {
-            self.now = self.now.max(due);
-            self.run(task);
+        loop {
+            let midnight = lifecycle::next_run(self).filter(|at| *at <= now);
+            let until = midnight.unwrap_or(now);
+            if let Some((due, task)) = self.agenda.pop_due(until) {
+                self.now = self.now.max(due);
+                self.run(task);
+            } else if let Some(midnight) = midnight {
+                self.now = self.now.max(midnight);
+                lifecycle::run(self);
+            } else {
+                break;
+            }
         }
         self.now = self.now.max(now);
     }

@@ -135,12 +135,61 @@ pub struct Version {
     pub is_replica: bool,
     /// Grows with every write of the world: the `sequencer` of its events.
     pub sequence: u64,
+    /// What few versions have.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What few versions have, kept apart so that the others stay small.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// The last restoration from an archive.
+    pub restore: Option<Restore>,
+    /// When its bytes were last read, in Intelligent-Tiering.
+    pub accessed: Option<Millis>,
+    /// Object Lock: until when it must not be deleted.
+    pub retention: Option<Retention>,
+    /// Object Lock: it must not be deleted at all.
+    pub legal_hold: bool,
+}
+
+/// A restoration from an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restore {
+    /// When the bytes can be read.
+    pub ready: Millis,
+    /// Until when; `None` is for good.
+    pub expires: Option<Millis>,
+}
+
+/// The retention of a locked version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// `COMPLIANCE` instead of `GOVERNANCE`: nobody can take it back.
+    pub compliance: bool,
+    /// `RetainUntilDate`.
+    pub until: Millis,
 }
 
 impl Version {
     /// Whether this is a delete marker.
     pub fn is_delete_marker(&self) -> bool {
         self.content.is_none()
+    }
+
+    /// The last restoration from an archive.
+    pub fn restore(&self) -> Option<&Restore> {
+        self.extra.as_ref()?.restore.as_ref()
+    }
+
+    /// When its bytes were last touched, as far as is known.
+    pub fn accessed(&self) -> Millis {
+        let read = self.extra.as_ref().and_then(|extra| extra.accessed);
+        read.unwrap_or(self.modified)
+    }
+
+    /// What few versions have, to be changed.
+    pub fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
     }
 
     /// Bytes; 0 for a delete marker.

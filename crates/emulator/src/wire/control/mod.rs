@@ -1,6 +1,7 @@
 //! S3 Control, as far as batch jobs need it: CreateJob, DescribeJob, ListJobs, UpdateJobStatus,
 //! UpdateJobPriority and the tagging of jobs. Every other operation answers `NotImplemented`.
 
+mod operation;
 mod read;
 #[cfg(test)]
 mod tests;

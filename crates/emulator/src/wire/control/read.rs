@@ -4,8 +4,11 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::operation;
 use crate::wire::xml::Element;
-use crate::world::jobs::request::{Filter, Generator, Manifest, Output, Report, Request, Source};
+use crate::world::jobs::request::{
+    EncryptionFilter, Filter, Generator, Manifest, Output, Report, Request, Source,
+};
 use crate::world::object::Tags;
 use crate::world::{Answer, Millis, Refusal};
 
@@ -17,12 +20,11 @@ pub(super) fn create_job(body: &str) -> Answer<Request> {
     let root = Element::parse(body)
         .filter(|root| root.name == "CreateJobRequest")
         .ok_or_else(|| bad("The body is no CreateJobRequest"))?;
-    let operation = root.child("Operation").and_then(|it| it.children.first());
-    match operation.map(|it| it.name.as_str()) {
-        Some("S3ReplicateObject") => {}
-        Some(other) => return Err(missing(&format!("the operation {other}"))),
-        None => return Err(bad("Operation must be given")),
-    }
+    let operation = root.child("Operation").map_or(&[][..], |it| it.children.as_slice());
+    let operation = match operation {
+        [one] => operation::read(one)?,
+        _ => return Err(bad("Exactly one Operation must be given")),
+    };
     let source = match (root.child("Manifest"), root.child("ManifestGenerator")) {
         (Some(manifest), None) => Source::Manifest(read_manifest(manifest)?),
         (None, Some(generator)) => Source::Generator(Box::new(read_generator(generator)?)),
@@ -33,6 +35,7 @@ pub(super) fn create_job(body: &str) -> Answer<Request> {
     let report = root.child("Report").ok_or_else(|| bad("Report must be given"))?;
     let priority: i64 = number(&root, "Priority")?.ok_or_else(|| bad("Priority must be given"))?;
     Ok(Request {
+        operation,
         // Omitted means true: only the CLI and the console ask.
         confirmation_required: flag(&root, "ConfirmationRequired")?.unwrap_or(true),
         report: read_report(report)?,
@@ -96,10 +99,13 @@ fn read_generator(generator: &Element) -> Answer<Generator> {
 }
 
 fn read_output(output: &Element) -> Answer<Output> {
-    if output.child("ManifestEncryption").is_some_and(|it| it.child("SSE-KMS").is_some()) {
-        return Err(missing("a generated manifest under SSE-KMS"));
-    }
+    let kms = output.child("ManifestEncryption").and_then(|it| it.child("SSE-KMS"));
+    let kms_key = match kms.map(|it| it.text_of("KeyId")) {
+        Some(None) => return Err(bad("SSE-KMS needs KeyId")),
+        key => key.flatten(),
+    };
     Ok(Output {
+        kms_key,
         expected_owner: output.text_of("ExpectedManifestBucketOwner"),
         bucket: output.text_of("Bucket").unwrap_or_default(),
         prefix: output.text_of("ManifestPrefix"),
@@ -108,9 +114,8 @@ fn read_output(output: &Element) -> Answer<Output> {
 }
 
 fn read_filter(filter: &Element) -> Answer<Filter> {
-    if filter.child("MatchAnyObjectEncryption").is_some() {
-        return Err(missing("the filter MatchAnyObjectEncryption"));
-    }
+    let encryptions =
+        filter.child("MatchAnyObjectEncryption").map_or(&[][..], |it| it.children.as_slice());
     let empty = Element::default();
     let names = filter.child("KeyNameConstraint").unwrap_or(&empty);
     Ok(Filter {
@@ -124,10 +129,26 @@ fn read_filter(filter: &Element) -> Answer<Filter> {
         larger_than: number(filter, "ObjectSizeGreaterThanBytes")?,
         smaller_than: number(filter, "ObjectSizeLessThanBytes")?,
         storage_classes: filter.members_of("MatchAnyStorageClass"),
+        encryptions: encryptions.iter().map(read_encryption).collect::<Answer<_>>()?,
     })
 }
 
-fn flag(parent: &Element, name: &str) -> Answer<Option<bool>> {
+fn read_encryption(member: &Element) -> Answer<EncryptionFilter> {
+    let one = member.children.first().ok_or_else(|| bad("An encryption filter is empty"))?;
+    Ok(match one.name.as_str() {
+        "SSE-S3" => EncryptionFilter::S3,
+        "SSE-KMS" => EncryptionFilter::Kms {
+            key: one.text_of("KmsKeyArn"),
+            bucket_key: flag(one, "BucketKeyEnabled")?,
+        },
+        "DSSE-KMS" => EncryptionFilter::DualKms { key: one.text_of("KmsKeyArn") },
+        "SSE-C" => EncryptionFilter::Customer,
+        "NOT-SSE" => EncryptionFilter::None,
+        other => return Err(bad(&format!("{other} is no encryption to filter by"))),
+    })
+}
+
+pub(super) fn flag(parent: &Element, name: &str) -> Answer<Option<bool>> {
     match parent.text_of(name).as_deref() {
         None => Ok(None),
         Some("true") => Ok(Some(true)),
@@ -136,12 +157,12 @@ fn flag(parent: &Element, name: &str) -> Answer<Option<bool>> {
     }
 }
 
-fn number<T: std::str::FromStr>(parent: &Element, name: &str) -> Answer<Option<T>> {
+pub(super) fn number<T: std::str::FromStr>(parent: &Element, name: &str) -> Answer<Option<T>> {
     let text = parent.text_of(name);
     text.map(|text| text.parse().map_err(|_| bad(&format!("{name} must be a number")))).transpose()
 }
 
-fn moment(parent: &Element, name: &str) -> Answer<Option<Millis>> {
+pub(super) fn moment(parent: &Element, name: &str) -> Answer<Option<Millis>> {
     let read = |text: String| {
         let at = OffsetDateTime::parse(&text, &Rfc3339).ok()?;
         Millis::try_from(at.unix_timestamp_nanos() / 1_000_000).ok()
@@ -150,10 +171,10 @@ fn moment(parent: &Element, name: &str) -> Answer<Option<Millis>> {
     parent.text_of(name).map(|text| read(text).ok_or_else(wrong)).transpose()
 }
 
-fn bad(message: &str) -> Refusal {
+pub(super) fn bad(message: &str) -> Refusal {
     Refusal::new(400, "BadRequestException", message)
 }
 
-fn missing(what: &str) -> Refusal {
+pub(super) fn missing(what: &str) -> Refusal {
     Refusal::new(501, "NotImplemented", format!("this emulator does not do {what}"))
 }

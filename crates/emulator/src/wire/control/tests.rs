@@ -219,9 +219,12 @@ fn what_is_not_done_is_refused_by_name() {
         text.contains("<ErrorResponse") && text.contains("<Code>NotImplemented</Code>"),
         "{text}"
     );
-    let copy = "<CreateJobRequest><Operation><S3PutObjectCopy/></Operation></CreateJobRequest>";
-    let (status, text) = ask(Method::POST, "/v20180820/jobs", copy);
-    assert!(status == 501 && text.contains("S3PutObjectCopy"), "{text}");
+    let tag = "<CreateJobRequest><Operation><S3PutObjectTagging/></Operation></CreateJobRequest>";
+    let (status, text) = ask(Method::POST, "/v20180820/jobs", tag);
+    assert!(status == 501 && text.contains("S3PutObjectTagging"), "{text}");
+    let grant = "<CreateJobRequest><Operation><S3PutObjectCopy><CannedAccessControlList>public-read</CannedAccessControlList></S3PutObjectCopy></Operation></CreateJobRequest>";
+    let (status, text) = ask(Method::POST, "/v20180820/jobs", grant);
+    assert!(status == 501 && text.contains("CannedAccessControlList"), "{text}");
     let (status, text) = ask(Method::POST, "/v20180820/jobs", "<a");
     assert!(status == 400 && text.contains("BadRequestException"), "{text}");
 }

@@ -1,7 +1,8 @@
 //! Jobs as XML (S3 API Reference: DescribeJob, ListJobs), each element by the name that the SDKs read.
 
+use super::operation;
 use crate::wire::xml::Element;
-use crate::world::jobs::request::{Filter, Generator, Manifest, Report, Source};
+use crate::world::jobs::request::{EncryptionFilter, Filter, Generator, Manifest, Report, Source};
 use crate::world::jobs::{Job, Page, Status};
 use crate::world::notification::stamp::iso;
 use crate::world::object::Tags;
@@ -19,7 +20,7 @@ pub(super) fn describe(job: &Job) -> Element {
         Source::Generator(it) => told.with(Element::new("ManifestGenerator").with(generator(it))),
     };
     told = told
-        .with(operation())
+        .with(operation::write(&job.request.operation))
         .text("Priority", job.priority)
         .with(progress(job))
         .maybe("StatusUpdateReason", job.status_update_reason.as_ref());
@@ -57,7 +58,7 @@ pub(super) fn list(page: &Page<'_>) -> Element {
             Element::new("member")
                 .text("JobId", &job.id)
                 .maybe("Description", job.request.description.as_ref())
-                .with(Element { text: "S3ReplicateObject".into(), ..Element::new("Operation") })
+                .text("Operation", job.request.operation.name())
                 .text("Priority", job.priority)
                 .text("Status", job.status.name())
                 .text("CreationTime", iso(job.created))
@@ -76,18 +77,12 @@ pub(super) fn tags(tags: &Tags) -> Element {
     Element::new("GetJobTaggingResult").with(list)
 }
 
-fn operation() -> Element {
-    Element::new("Operation").with(Element::new("S3ReplicateObject"))
-}
-
 fn progress(job: &Job) -> Element {
-    let span = job.active_since.zip(job.active_until.or(job.terminated));
-    let seconds = span.map_or(0, |(from, to)| to.saturating_sub(from) / 1_000);
     Element::new("ProgressSummary")
         .text("TotalNumberOfTasks", job.total)
         .text("NumberOfTasksSucceeded", job.succeeded)
         .text("NumberOfTasksFailed", job.failed)
-        .with(Element::new("Timers").text("ElapsedTimeInActiveSeconds", seconds))
+        .with(Element::new("Timers").text("ElapsedTimeInActiveSeconds", job.active_ms / 1_000))
 }
 
 fn failures(job: &Job) -> Element {
@@ -125,13 +120,15 @@ fn generator(generator: &Generator) -> Element {
         .maybe("ExpectedBucketOwner", generator.expected_owner.as_ref())
         .text("SourceBucket", &generator.bucket);
     if let Some(output) = &generator.output {
-        told = told.with(
-            Element::new("ManifestOutputLocation")
-                .maybe("ExpectedManifestBucketOwner", output.expected_owner.as_ref())
-                .text("Bucket", &output.bucket)
-                .maybe("ManifestPrefix", output.prefix.as_ref())
-                .text("ManifestFormat", &output.format),
-        );
+        let mut place = Element::new("ManifestOutputLocation")
+            .maybe("ExpectedManifestBucketOwner", output.expected_owner.as_ref())
+            .text("Bucket", &output.bucket)
+            .maybe("ManifestPrefix", output.prefix.as_ref());
+        if let Some(key) = &output.kms_key {
+            let kms = Element::new("SSE-KMS").text("KeyId", key);
+            place = place.with(Element::new("ManifestEncryption").with(kms));
+        }
+        told = told.with(place.text("ManifestFormat", &output.format));
     }
     told.with(filter(&generator.filter)).text("EnableManifestOutput", generator.keep)
 }
@@ -152,4 +149,23 @@ fn filter(filter: &Filter) -> Element {
     told.maybe("ObjectSizeGreaterThanBytes", filter.larger_than)
         .maybe("ObjectSizeLessThanBytes", filter.smaller_than)
         .list("MatchAnyStorageClass", &filter.storage_classes)
+        .all(encryptions(&filter.encryptions))
+}
+
+fn encryptions(filters: &[EncryptionFilter]) -> Option<Element> {
+    let one = |filter: &EncryptionFilter| match filter {
+        EncryptionFilter::S3 => Element::new("SSE-S3"),
+        EncryptionFilter::Kms { key, bucket_key } => Element::new("SSE-KMS")
+            .maybe("KmsKeyArn", key.as_ref())
+            .maybe("BucketKeyEnabled", *bucket_key),
+        EncryptionFilter::DualKms { key } => {
+            Element::new("DSSE-KMS").maybe("KmsKeyArn", key.as_ref())
+        }
+        EncryptionFilter::Customer => Element::new("SSE-C"),
+        EncryptionFilter::None => Element::new("NOT-SSE"),
+    };
+    let list = filters.iter().fold(Element::new("MatchAnyObjectEncryption"), |list, filter| {
+        list.with(Element::new("ObjectEncryption").with(one(filter)))
+    });
+    (!filters.is_empty()).then_some(list)
 }

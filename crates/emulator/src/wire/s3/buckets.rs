@@ -50,6 +50,10 @@ pub(super) fn create(
     let region =
         asked.map_or_else(|| world.config.region.clone(), |region| region.as_str().to_owned());
     buckets::create(world, &input.bucket, &account, &region)?;
+    if input.object_lock_enabled_for_bucket == Some(true) {
+        buckets::put_versioning(world, &input.bucket, Versioning::Enabled)?;
+        ops::lock::configure(world, &input.bucket, Default::default())?;
+    }
     plain(dto::CreateBucketOutput { location: Some(format!("/{}", input.bucket)) })
 }
 

@@ -3,12 +3,17 @@
 //!
 //! An operation that is not in the table below answers `NotImplemented`.
 
+mod archive;
+mod attributes;
 mod buckets;
 mod checksum;
 mod fields;
+mod lifecycle;
 mod lists;
+mod lock;
 mod notification;
 mod objects;
+mod ownership;
 mod reads;
 mod replication;
 mod tags;
@@ -132,6 +137,31 @@ speak! {
     delete_bucket_replication(DeleteBucketReplicationInput) -> DeleteBucketReplicationOutput = buckets::delete_replication;
     get_bucket_notification_configuration(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput = buckets::get_notification;
     put_bucket_notification_configuration(PutBucketNotificationConfigurationInput) -> PutBucketNotificationConfigurationOutput = buckets::put_notification;
+    restore_object(RestoreObjectInput) -> RestoreObjectOutput = archive::restore;
+    put_bucket_intelligent_tiering_configuration(PutBucketIntelligentTieringConfigurationInput) -> PutBucketIntelligentTieringConfigurationOutput = archive::put_tiering;
+    get_bucket_intelligent_tiering_configuration(GetBucketIntelligentTieringConfigurationInput) -> GetBucketIntelligentTieringConfigurationOutput = archive::get_tiering;
+    list_bucket_intelligent_tiering_configurations(ListBucketIntelligentTieringConfigurationsInput) -> ListBucketIntelligentTieringConfigurationsOutput = archive::list_tierings;
+    delete_bucket_intelligent_tiering_configuration(DeleteBucketIntelligentTieringConfigurationInput) -> DeleteBucketIntelligentTieringConfigurationOutput = archive::delete_tiering;
+    put_object_lock_configuration(PutObjectLockConfigurationInput) -> PutObjectLockConfigurationOutput = lock::put_configuration;
+    get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput = lock::get_configuration;
+    put_object_retention(PutObjectRetentionInput) -> PutObjectRetentionOutput = lock::put_retention;
+    get_object_retention(GetObjectRetentionInput) -> GetObjectRetentionOutput = lock::get_retention;
+    put_object_legal_hold(PutObjectLegalHoldInput) -> PutObjectLegalHoldOutput = lock::put_legal_hold;
+    get_object_legal_hold(GetObjectLegalHoldInput) -> GetObjectLegalHoldOutput = lock::get_legal_hold;
+    put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput) -> PutBucketLifecycleConfigurationOutput = lifecycle::put;
+    get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput = lifecycle::get;
+    delete_bucket_lifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput = lifecycle::delete;
+    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = ownership::get_bucket_acl;
+    put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput = ownership::put_bucket_acl;
+    get_object_acl(GetObjectAclInput) -> GetObjectAclOutput = ownership::get_object_acl;
+    put_object_acl(PutObjectAclInput) -> PutObjectAclOutput = ownership::put_object_acl;
+    put_public_access_block(PutPublicAccessBlockInput) -> PutPublicAccessBlockOutput = ownership::put_public_access_block;
+    get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput = ownership::get_public_access_block;
+    delete_public_access_block(DeletePublicAccessBlockInput) -> DeletePublicAccessBlockOutput = ownership::delete_public_access_block;
+    put_bucket_ownership_controls(PutBucketOwnershipControlsInput) -> PutBucketOwnershipControlsOutput = ownership::put_ownership;
+    get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput = ownership::get_ownership;
+    delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput) -> DeleteBucketOwnershipControlsOutput = ownership::delete_ownership;
+    get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput = attributes::get;
     get_object(GetObjectInput) -> GetObjectOutput = reads::get;
     head_object(HeadObjectInput) -> HeadObjectOutput = reads::head;
     delete_object(DeleteObjectInput) -> DeleteObjectOutput = objects::delete;

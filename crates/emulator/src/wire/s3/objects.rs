@@ -7,7 +7,7 @@ use http::HeaderMap;
 use s3s::{S3Request, S3Response, S3Result, dto};
 
 use super::fields::{self, etag, timestamp};
-use super::{checksum, plain, with_headers};
+use super::{checksum, lock, plain, with_headers};
 use crate::world::object::Content;
 use crate::world::ops::condition::WriteIf;
 use crate::world::ops::copy::Changes;
@@ -36,6 +36,7 @@ pub(super) fn put(
         tags: fields::tags_of_query(input.tagging.as_deref())?,
         storage_class: storage_class(input.storage_class.as_ref().map(|class| class.as_str())),
         encryption: fields::encryption(world, &headers)?,
+        lock: lock::asked(&headers)?,
     };
     let condition = fields::write_if(input.if_match, input.if_none_match)?;
     let event = "ObjectCreated:Put";
@@ -52,7 +53,10 @@ pub(super) fn delete(
     let input = request.input;
     let condition = WriteIf { matches: fields::tag_of(input.if_match), absent: false };
     let deleted = match &input.version_id {
-        Some(id) => deleting::version(world, &input.bucket, &input.key, id, &condition)?,
+        Some(id) => {
+            let bypass = input.bypass_governance_retention == Some(true);
+            deleting::version(world, (&input.bucket, &input.key), id, &condition, bypass)?
+        }
         None => deleting::key(world, &input.bucket, &input.key, &condition)?,
     };
     plain(dto::DeleteObjectOutput {
@@ -66,6 +70,7 @@ pub(super) fn delete_many(
     world: &mut World,
     request: S3Request<dto::DeleteObjectsInput>,
 ) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
+    let bypass = request.input.bypass_governance_retention == Some(true);
     let dto::DeleteObjectsInput { bucket, delete, .. } = request.input;
     if delete.objects.is_empty() || delete.objects.len() > 1_000 {
         return Err(
@@ -78,7 +83,7 @@ pub(super) fn delete_many(
         let condition =
             WriteIf { matches: object.e_tag.map(|tag| tag.into_value()), absent: false };
         let deleted = match &object.version_id {
-            Some(id) => deleting::version(world, &bucket, &object.key, id, &condition),
+            Some(id) => deleting::version(world, (&bucket, &object.key), id, &condition, bypass),
             None => deleting::key(world, &bucket, &object.key, &condition),
         };
         match deleted {
@@ -132,6 +137,7 @@ pub(super) fn copy(
         tags: if new_tags { Some(fields::tags_of_query(input.tagging.as_deref())?) } else { None },
         storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
         encryption: fields::encryption(world, &headers)?,
+        lock: lock::asked(&headers)?,
         // The crate's copy does not know these two yet.
         condition: WriteIf {
             matches: tag("if-match").map(unquoted),

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use s3s::{Body, S3Error, S3Request, S3Response, S3Result, dto};
 
-use super::checksum;
 use super::fields::{self, add, timestamp};
+use super::{archive, checksum, lock};
 use crate::world::bucket::Versioning;
 use crate::world::object::{Content, Version};
+use crate::world::ops::archive as touching;
 use crate::world::ops::condition::ReadIf;
 use crate::world::ops::get::{self as getting, Span};
 use crate::world::ops::put::status_name;
@@ -34,6 +35,7 @@ struct Found {
     content: Arc<Content>,
     headers: HeaderMap,
     modified: Millis,
+    id: Arc<str>,
     /// The bytes asked for, and their first and last offset, where a stretch was asked for.
     stretch: Option<(Bytes, u64, u64)>,
 }
@@ -62,6 +64,7 @@ pub(super) fn get(
             checksums: input.checksum_mode.is_some(),
         },
     )?;
+    touching::touch(world, &input.bucket, &input.key, &found.id);
     let (range, bytes) = found.cut();
     let output = dto::GetObjectOutput {
         content_length: Some(bytes.len() as i64),
@@ -128,13 +131,10 @@ pub(super) fn head(
 }
 
 fn read(world: &World, headers: &HeaderMap, bytes: bool, read: &Read<'_>) -> S3Result<Found> {
-    if read.part.is_some() {
-        return Err(Refusal::new(501, "NotImplemented", "partNumber is not emulated").into());
-    }
     let version = find(world, read)?;
     let key_md5 = fields::customer_key(headers, CUSTOMER)?;
     if bytes {
-        getting::readable(world, version, key_md5.as_deref())?;
+        getting::readable(world, (read.bucket, read.key), version, key_md5.as_deref())?;
     } else {
         getting::customer_key(version, key_md5.as_deref())?;
     }
@@ -142,19 +142,31 @@ fn read(world: &World, headers: &HeaderMap, bytes: bool, read: &Read<'_>) -> S3R
         return Err(marker(version, 405));
     };
     read.condition.check(&content.etag, version.modified)?;
-    let stretch = match read.span {
-        Some(span) => Some(getting::slice(&content.body, span)?),
-        None => None,
+    let stretch = match (read.part, read.span) {
+        (Some(_), Some(_)) => {
+            let message = "Cannot specify both Range header and partNumber query parameter";
+            return Err(Refusal::new(400, "InvalidRequest", message).into());
+        }
+        (Some(part), None) => getting::part(&content, part)?,
+        (None, Some(span)) => Some(getting::slice(&content.body, span)?),
+        (None, None) => None,
     };
     let versioned = world
         .buckets
         .get(read.bucket)
         .is_some_and(|bucket| bucket.versioning != Versioning::Unversioned);
     let mut headers = describe(version, &content, versioned);
+    archive::add_headers(&mut headers, world, (read.bucket, read.key), version);
+    lock::add_headers(&mut headers, version);
+    if read.part.is_some()
+        && let Some(parts) = getting::parts(&content)
+    {
+        add(&mut headers, "x-amz-mp-parts-count", &parts.to_string());
+    }
     if read.checksums && stretch.is_none() {
         checksum::add(&mut headers, &content.checksums);
     }
-    Ok(Found { content, headers, modified: version.modified, stretch })
+    Ok(Found { content, headers, modified: version.modified, id: version.id.clone(), stretch })
 }
 
 /// The version that a read is about. A delete marker refuses it in its own words.

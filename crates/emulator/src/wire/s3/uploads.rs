@@ -6,7 +6,7 @@ use bytes::Bytes;
 use s3s::{S3Request, S3Response, S3Result, dto};
 
 use super::fields::{self, argument, etag, timestamp};
-use super::{checksum, plain, with_headers};
+use super::{checksum, lock, plain, with_headers};
 use crate::world::World;
 use crate::world::ops::get::Span;
 use crate::world::ops::multipart::{self, Upload};
@@ -28,6 +28,7 @@ pub(super) fn create(
         tags: fields::tags_of_query(input.tagging.as_deref())?,
         storage_class: storage_class(input.storage_class.as_ref().map(|class| class.as_str())),
         encryption: fields::encryption(world, &headers)?,
+        lock: lock::asked(&headers)?,
         parts: BTreeMap::new(),
     };
     let id = multipart::create(world, &input.bucket, upload)?;

@@ -4,7 +4,7 @@ use super::request::{self, Request};
 use super::trail::{enter, tell};
 use super::{Job, Status};
 use crate::world::object::Tags;
-use crate::world::{Answer, Millis, Refusal, Task, World};
+use crate::world::{Answer, Millis, Refusal, Task, World, access};
 
 const DAY: Millis = 24 * 60 * 60 * 1_000;
 /// A job that nobody confirms for this long fails (S3 User Guide: creating an S3 Batch Operations job).
@@ -19,10 +19,11 @@ const PAGE_MAX: usize = 1_000;
 /// Creates a job and returns its id. The same request under the same token is the same job.
 ///
 /// # Errors
-/// 400 `BadRequestException` for what is wrong in itself, 400 `IdempotencyException` for a token that
-/// made another job.
+/// 400 `BadRequestException` for what is wrong in itself, 403 `AccessDenied` for a role of another
+/// account, 400 `IdempotencyException` for a token that made another job.
 pub fn create(world: &mut World, request: Request) -> Answer<String> {
     request::check(&request)?;
+    check_role(world, &request.role)?;
     forget(world);
     let known = world.jobs.tokens.get(&request.token).and_then(|id| world.jobs.jobs.get(id));
     if let Some(job) = known {
@@ -46,6 +47,14 @@ pub fn create(world: &mut World, request: Request) -> Answer<String> {
     Ok(id)
 }
 
+/// A role of another account cannot be passed (S3 User Guide: troubleshooting Batch Operations).
+fn check_role(world: &World, role: &str) -> Answer<()> {
+    if access::account_of(role) == world.config.account {
+        return Ok(());
+    }
+    Err(Refusal::new(403, "AccessDenied", "Cross-account pass role is not allowed."))
+}
+
 fn new_job(world: &World, id: &str, request: Request) -> Job {
     Job {
         id: id.to_owned(),
@@ -58,7 +67,8 @@ fn new_job(world: &World, id: &str, request: Request) -> Job {
         terminated: None,
         suspended: None,
         active_since: None,
-        active_until: None,
+        active_ms: 0,
+        counted: 0,
         total: 0,
         succeeded: 0,
         failed: 0,

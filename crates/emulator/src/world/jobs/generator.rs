@@ -5,14 +5,16 @@ use bytes::Bytes;
 use csv::WriterBuilder;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::request::{Filter, Generator, bucket_of};
+use super::request::{EncryptionFilter, Filter, Generator, bucket_of};
 use super::rows::{Layout, Rows};
 use super::{Generated, JobFailure, inventory};
 use crate::world::bucket::Bucket;
 use crate::world::iam::BATCH_SERVICE;
-use crate::world::object::{ReplicationStatus, Version};
+use crate::world::object::{Encryption, ReplicationStatus, Version};
+use crate::world::ops::archive::archived;
+use crate::world::ops::encryption::key_arn;
 use crate::world::replication::{Mode, select};
-use crate::world::{World, access};
+use crate::world::{Millis, World, access};
 
 /// What stands in a manifest as it is; the rest is percent-encoded.
 const PLAIN: &AsciiSet =
@@ -27,7 +29,7 @@ pub(super) fn generate(
 ) -> Result<(Rows, u64, Option<Generated>), JobFailure> {
     let bucket = source(world, role, generator)?;
     let name = bucket.name.clone();
-    let list = csv_of(bucket, &generator.filter)?;
+    let list = csv_of(bucket, &generator.filter, world.now())?;
     if list.is_empty() {
         return Err(JobFailure::new(
             "ManifestGenerationFailed",
@@ -56,14 +58,21 @@ fn source<'a>(
     let bucket = world.buckets.get(name).ok_or_else(denied)?;
     let may = |action| access::bucket(world, role, action, name, &generator.bucket);
     let owned = generator.expected_owner.as_ref().is_none_or(|owner| *owner == bucket.owner);
+    let eligible = generator.filter.eligible == Some(true);
     if !world.iam.trusts(role, BATCH_SERVICE)
-        || !may("s3:GetReplicationConfiguration")
+        || (eligible && !may("s3:GetReplicationConfiguration"))
         || !may("s3:PutInventoryConfiguration")
         || !owned
     {
         return Err(denied());
     }
-    if bucket.replication.is_none() {
+    if bucket.region != world.config.region {
+        return Err(JobFailure::new(
+            "ManifestGenerationFailed",
+            "The source bucket is not in the Region of the job",
+        ));
+    }
+    if eligible && bucket.replication.is_none() {
         return Err(JobFailure::new(
             "ManifestGenerationFailed",
             "The source bucket has no replication configuration",
@@ -72,13 +81,13 @@ fn source<'a>(
     Ok(bucket)
 }
 
-fn csv_of(bucket: &Bucket, filter: &Filter) -> Result<Vec<u8>, JobFailure> {
+fn csv_of(bucket: &Bucket, filter: &Filter, now: Millis) -> Result<Vec<u8>, JobFailure> {
     let mut writer = WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     for (key, versions) in &bucket.keys {
         if !wants_key(filter, key) {
             continue;
         }
-        for version in versions.iter().filter(|version| wants(bucket, filter, key, version)) {
+        for version in versions.iter().filter(|version| wants(bucket, filter, now, key, version)) {
             let key = utf8_percent_encode(key, PLAIN).to_string();
             writer
                 .write_record([bucket.name.as_str(), &key, &version.id])
@@ -88,16 +97,34 @@ fn csv_of(bucket: &Bucket, filter: &Filter) -> Result<Vec<u8>, JobFailure> {
     writer.into_inner().map_err(|_| unwritten())
 }
 
-/// A constraint of several kinds is met by any of them.
+/// A constraint of several kinds is met by what meets each of them.
 fn wants_key(filter: &Filter, key: &str) -> bool {
-    let free =
-        filter.prefixes.is_empty() && filter.suffixes.is_empty() && filter.substrings.is_empty();
-    free || filter.prefixes.iter().any(|it| key.starts_with(it))
-        || filter.suffixes.iter().any(|it| key.ends_with(it))
-        || filter.substrings.iter().any(|it| key.contains(it))
+    let any = |list: &[String], fits: &dyn Fn(&str) -> bool| {
+        list.is_empty() || list.iter().any(|it| fits(it))
+    };
+    any(&filter.prefixes, &|it| key.starts_with(it))
+        && any(&filter.suffixes, &|it| key.ends_with(it))
+        && any(&filter.substrings, &|it| key.contains(it))
 }
 
-fn wants(bucket: &Bucket, filter: &Filter, key: &str, version: &Version) -> bool {
+fn wants_encryption(filter: &Filter, encryption: &Encryption) -> bool {
+    let same = |wanted: &Option<String>, key: &String| wanted.as_ref().is_none_or(|it| it == key);
+    let fits = |wanted: &EncryptionFilter| match (wanted, encryption) {
+        (EncryptionFilter::S3, Encryption::S3) => true,
+        (EncryptionFilter::Customer, Encryption::Customer { .. }) => true,
+        (
+            EncryptionFilter::Kms { key: wanted, bucket_key: asked },
+            Encryption::Kms { key, dual: false, bucket_key },
+        ) => same(wanted, key) && asked.is_none_or(|asked| asked == *bucket_key),
+        (EncryptionFilter::DualKms { key: wanted }, Encryption::Kms { key, dual: true, .. }) => {
+            same(wanted, key)
+        }
+        _ => false,
+    };
+    filter.encryptions.is_empty() || filter.encryptions.iter().any(fits)
+}
+
+fn wants(bucket: &Bucket, filter: &Filter, now: Millis, key: &str, version: &Version) -> bool {
     let status = match version.replication {
         None => "NONE",
         Some(ReplicationStatus::Failed) => "FAILED",
@@ -110,9 +137,11 @@ fn wants(bucket: &Bucket, filter: &Filter, key: &str, version: &Version) -> bool
     let eligible = || {
         let rules = bucket.replication.as_ref();
         rules.is_some_and(|config| !select(config, key, version, Mode::Batch).is_empty())
+            && archived(bucket, key, version, now).is_none()
     };
     any(&filter.statuses, status)
         && any(&filter.storage_classes, &version.storage_class)
+        && wants_encryption(filter, &version.encryption)
         && filter.created_after.is_none_or(|after| version.modified > after)
         && filter.created_before.is_none_or(|before| version.modified < before)
         && filter.larger_than.is_none_or(|bytes| version.size() > bytes)
@@ -136,13 +165,26 @@ fn keep(
         Some(prefix) => format!("{}/job-{job}", prefix.trim_end_matches('/')),
         None => format!("job-{job}"),
     };
-    let owned = world.buckets.get(bucket).is_some_and(|bucket| {
+    let fits = world.buckets.get(bucket).is_some_and(|bucket| {
         output.expected_owner.as_ref().is_none_or(|owner| *owner == bucket.owner)
+            && bucket.region == world.config.region
     });
-    if !owned || !access::object(world, role, "s3:PutObject", bucket, &folder) {
+    let encryption = match &output.kms_key {
+        None => Encryption::S3,
+        Some(key) => {
+            let key = key_arn(world, Some(key));
+            let usable = access::is_usable(world, &key);
+            if !usable || !access::key(world, role, "kms:GenerateDataKey", &key) {
+                return Err(unwritten());
+            }
+            Encryption::Kms { key, dual: false, bucket_key: false }
+        }
+    };
+    if !fits || !access::object(world, role, "s3:PutObject", bucket, &folder) {
         return Err(unwritten());
     }
-    inventory::write(world, source, (bucket, &folder), list).map(Some).map_err(|_| unwritten())
+    let place = (bucket, folder.as_str());
+    inventory::write(world, source, place, &encryption, list).map(Some).map_err(|_| unwritten())
 }
 
 fn unwritten() -> JobFailure {

@@ -5,9 +5,11 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
-use super::manifest::{body_of, open};
+use super::manifest::{body_of, decryptable, open};
 use super::rows::{Layout, Rows};
 use super::{Generated, JobFailure};
+use crate::gzip;
+use crate::world::object::Encryption;
 use crate::world::{Answer, World, ops};
 
 /// The columns of the files that a generator writes.
@@ -31,14 +33,15 @@ pub(super) fn read(
     let mut chunks = Vec::with_capacity(files.len());
     for file in files {
         let key = file.get("key").and_then(Value::as_str).ok_or_else(wrong)?;
-        let body = body_of(open(world, role, bucket, key, None)?)?;
-        if body.starts_with(&[0x1f, 0x8b]) {
+        let body = body_of(decryptable(world, role, open(world, role, bucket, key, None)?)?)?;
+        let told = file.get("MD5checksum").and_then(Value::as_str);
+        if told.is_some_and(|told| !told.eq_ignore_ascii_case(&hex::encode(Md5::digest(&body)))) {
             return Err(JobFailure::new(
                 "InvalidManifestContent",
-                "Compressed inventory files are not emulated",
+                "A file of the inventory does not have the MD5 checksum that the manifest states",
             ));
         }
-        chunks.push(body);
+        chunks.push(gzip::inflated(body).ok_or_else(wrong)?);
     }
     Rows::checked(chunks, layout)
 }
@@ -51,10 +54,14 @@ pub(super) fn write(
     world: &mut World,
     source: &str,
     (bucket, folder): (&str, &str),
+    encryption: &Encryption,
     rows: &Bytes,
 ) -> Answer<Generated> {
+    let store = |world: &mut World, key: &str, body: Bytes, kind: &str| {
+        ops::put::store_under(world, (bucket, key), body, kind, encryption.clone())
+    };
     let file = format!("{folder}/files/{}.csv", world.rng.uuid());
-    ops::put::store(world, bucket, &file, rows.clone(), "text/csv")?;
+    store(world, &file, rows.clone(), "text/csv")?;
     let document = json!({
         "sourceBucket": source,
         "destinationBucket": format!("arn:aws:s3:::{bucket}"),
@@ -67,14 +74,8 @@ pub(super) fn write(
     let key = format!("{folder}/manifest.json");
     let document = Bytes::from(document.to_string());
     let checksum = hex::encode(Md5::digest(&document));
-    let etag = ops::put::store(world, bucket, &key, document, "application/json")?;
-    ops::put::store(
-        world,
-        bucket,
-        &format!("{folder}/manifest.checksum"),
-        checksum.into(),
-        "text/plain",
-    )?;
+    let etag = store(world, &key, document, "application/json")?;
+    store(world, &format!("{folder}/manifest.checksum"), checksum.into(), "text/plain")?;
     Ok(Generated { object: format!("arn:aws:s3:::{bucket}/{key}"), etag })
 }
 

@@ -24,8 +24,9 @@ pub fn step(world: &mut World, id: &str) {
     match job.status {
         Status::New => enter(world, id, Status::Preparing),
         Status::Preparing => prepare(world, id),
-        Status::Ready => activate(world, id),
+        Status::Ready | Status::Paused => activate(world, id),
         Status::Active => work(world, id),
+        Status::Pausing => enter(world, id, Status::Paused),
         Status::Completing => conclude(world, id, Status::Complete),
         Status::Failing => conclude(world, id, Status::Failed),
         Status::Cancelling => conclude(world, id, Status::Cancelled),
@@ -75,14 +76,15 @@ fn fail(world: &mut World, id: &str, failure: JobFailure) {
     }
 }
 
-/// Starts a job if there is a place for it and nobody comes before it.
+/// Starts a job, or goes on with it, if there is a place for it and nobody comes before it. Where there
+/// is no place, the job with the lowest priority has to make one (S3 User Guide: assigning job priority).
 fn activate(world: &mut World, id: &str) {
     let now = world.now();
     let free = world.config.active_jobs_max.saturating_sub(world.jobs.active());
     let Some(priority) = world.jobs.jobs.get(id).map(|job| job.priority) else {
         return;
     };
-    let waiting = |job: &&Job| job.status == Status::Ready;
+    let waiting = |job: &&Job| matches!(job.status, Status::Ready | Status::Paused);
     let mut older = true;
     let ahead = world
         .jobs
@@ -95,10 +97,29 @@ fn activate(world: &mut World, id: &str) {
         .count();
     if ahead < free {
         if let Some(job) = world.jobs.jobs.get_mut(id) {
-            job.active_since = Some(now);
+            job.active_since.get_or_insert(now);
+            job.counted = now;
         }
         enter(world, id, Status::Active);
+    } else if ahead == 0 {
+        make_room(world, priority);
     }
+}
+
+/// Pauses the youngest of the jobs with the lowest priority, if that is lower than `priority` and no
+/// other job is making room already.
+fn make_room(world: &mut World, priority: i32) {
+    if world.jobs.iter().any(|job| job.status == Status::Pausing) {
+        return;
+    }
+    let active = world.jobs.iter().filter(|job| job.status == Status::Active);
+    // Of several, `min_by_key` takes the first: the youngest.
+    let lowest = active.rev().min_by_key(|job| job.priority);
+    let Some(loser) = lowest.filter(|job| job.priority < priority).map(|job| job.id.clone()) else {
+        return;
+    };
+    enter(world, &loser, Status::Pausing);
+    schedule(world, &loser);
 }
 
 fn work(world: &mut World, id: &str) {
@@ -107,10 +128,11 @@ fn work(world: &mut World, id: &str) {
         return;
     };
     let (role, mut run) = (job.request.role.clone(), job.run.take().unwrap_or_default());
+    let operation = job.request.operation.clone();
     let (mut succeeded, mut failed, total) = (job.succeeded, job.failed, job.total);
     let mut tripped = false;
     let read = run.rows.read(limit, |row| {
-        let verdict = task::run(world, &role, &row);
+        let verdict = task::run(world, &role, &operation, &row);
         run.verdicts.push(verdict);
         let count = if verdict == Verdict::Succeeded { &mut succeeded } else { &mut failed };
         *count += 1;
@@ -120,8 +142,9 @@ fn work(world: &mut World, id: &str) {
     let Some(job) = world.jobs.jobs.get_mut(id) else {
         return;
     };
-    (job.run, job.succeeded, job.failed, job.active_until) =
-        (Some(run), succeeded, failed, Some(now));
+    (job.run, job.succeeded, job.failed) = (Some(run), succeeded, failed);
+    job.active_ms += now.saturating_sub(job.counted);
+    job.counted = now;
     if let Err(failure) = read {
         fail(world, id, failure);
     } else if tripped {

@@ -1,6 +1,4 @@
 //! Reading the manifest that a client points at: a CSV of its own, or an inventory's `manifest.json`.
-//!
-//! Compressed inventory files are not read: an emulated manifest is plain CSV.
 
 use bytes::{Bytes, BytesMut};
 
@@ -23,7 +21,8 @@ pub(super) fn read(
     let version = open(world, role, bucket, key, manifest.version_id.as_deref())?;
     check_etag(version, &manifest.etag)?;
     if is_inventory {
-        return inventory::read(world, role, bucket, &body_of(version)?);
+        let document = body_of(decryptable(world, role, version)?)?;
+        return inventory::read(world, role, bucket, &document);
     }
     if matches!(version.encryption, Encryption::Kms { .. }) {
         return Err(JobFailure::new(
@@ -53,6 +52,19 @@ pub(super) fn open<'a>(
         None => ops::get::current(world, bucket, key),
     }
     .map_err(|_| forbidden())
+}
+
+/// The same object, if the role may decrypt it (S3 User Guide: specifying a manifest).
+pub(super) fn decryptable<'a>(
+    world: &World,
+    role: &str,
+    version: &'a Version,
+) -> Result<&'a Version, JobFailure> {
+    let Encryption::Kms { key, .. } = &version.encryption else {
+        return Ok(version);
+    };
+    let allowed = access::is_usable(world, key) && access::key(world, role, "kms:Decrypt", key);
+    if allowed { Ok(version) } else { Err(forbidden()) }
 }
 
 /// The whole object in one piece; no copy unless it came in parts.

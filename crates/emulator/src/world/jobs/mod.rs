@@ -2,14 +2,14 @@
 //!
 //! A job moves one state further each time the agenda reaches it ([`step`]); what a client asks of a
 //! job is in [`control`]. The states, the threshold, the reports and the events are those of the S3 User
-//! Guide. No job is ever paused for another one with a higher priority: what finds no place waits in
-//! Ready. Operations other than `S3ReplicateObject` are refused.
+//! Guide. Of the operations, those that bring a replica back are here: replicate, copy, restore.
 
 mod control;
 mod generator;
 mod inventory;
 mod lifecycle;
 mod manifest;
+pub mod operation;
 mod report;
 pub mod request;
 mod rows;
@@ -77,7 +77,8 @@ impl Jobs {
 
     /// Jobs that run tasks at the moment.
     pub fn active(&self) -> usize {
-        self.jobs.values().filter(|job| job.status == Status::Active).count()
+        let runs = |job: &&Job| matches!(job.status, Status::Active | Status::Pausing);
+        self.jobs.values().filter(runs).count()
     }
 }
 
@@ -94,6 +95,10 @@ pub enum Status {
     Ready,
     /// Runs tasks.
     Active,
+    /// Has to make room for a job of a higher priority.
+    Pausing,
+    /// Waits for its turn again.
+    Paused,
     /// Writes its report.
     Completing,
     /// Done; that says nothing of its tasks.
@@ -117,6 +122,8 @@ impl Status {
             Self::Suspended => "Suspended",
             Self::Ready => "Ready",
             Self::Active => "Active",
+            Self::Pausing => "Pausing",
+            Self::Paused => "Paused",
             Self::Completing => "Completing",
             Self::Complete => "Complete",
             Self::Cancelling => "Cancelling",
@@ -179,10 +186,12 @@ pub struct Job {
     pub terminated: Option<Millis>,
     /// When it was suspended.
     pub suspended: Option<Millis>,
-    /// When its first task ran.
+    /// When it first became Active.
     pub active_since: Option<Millis>,
-    /// When it last ran tasks.
-    pub active_until: Option<Millis>,
+    /// Milliseconds that it has been Active in all.
+    pub active_ms: Millis,
+    /// Up to when `active_ms` counts.
+    counted: Millis,
     /// Rows of its manifest; 0 until the manifest has been read.
     pub total: u64,
     /// Tasks that succeeded.

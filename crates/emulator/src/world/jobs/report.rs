@@ -10,7 +10,7 @@ use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 use super::rows::Row;
-use super::task::Verdict;
+use super::task::{REFUSALS, Verdict};
 use super::{JobFailure, Run};
 use crate::world::iam::BATCH_SERVICE;
 use crate::world::notification::stamp::iso;
@@ -123,10 +123,17 @@ impl ResultFile {
 
     /// A vector takes every byte, so that there is no error to pass on.
     fn push(&mut self, row: &Row<'_>, verdict: Verdict) {
+        let http_text;
         let (http, code, message) = match verdict {
             Verdict::Succeeded => ("200", "", "success"),
             Verdict::Failed(reason) => ("500", reason.code(), reason.sentence()),
             Verdict::NoVersion => ("400", "InvalidRequest", "Task failed due to missing VersionId"),
+            Verdict::Refused(at) => {
+                let [first, ..] = REFUSALS;
+                let (status, code, message) = REFUSALS.get(usize::from(at)).unwrap_or(&first);
+                http_text = status.to_string();
+                (http_text.as_str(), *code, *message)
+            }
         };
         let version = row.version.unwrap_or_default();
         let fields = [row.bucket, row.key_text, version, self.status, http, code, message];

@@ -2,11 +2,14 @@
 //! Reference: CreateJob). What it does not refuse at once (an unreadable manifest, a role that is not
 //! there, a report bucket that is not there) fails the job minutes later.
 
+use super::operation::Operation;
 use crate::world::{Answer, Millis, Refusal};
 
-/// The whole of a `CreateJob` request, for the one operation that is emulated: `S3ReplicateObject`.
+/// The whole of a `CreateJob` request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// `Operation`.
+    pub operation: Operation,
     /// `ConfirmationRequired`: the job waits in Suspended.
     pub confirmation_required: bool,
     /// `Report`.
@@ -93,7 +96,7 @@ pub struct Generator {
     pub keep: bool,
 }
 
-/// `ManifestOutputLocation`; the manifest is written with SSE-S3.
+/// `ManifestOutputLocation`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// The account that must own the bucket.
@@ -104,6 +107,8 @@ pub struct Output {
     pub prefix: Option<String>,
     /// `S3InventoryReport_CSV_20211130`.
     pub format: String,
+    /// `ManifestEncryption`: the key for SSE-KMS; `None` is SSE-S3.
+    pub kms_key: Option<String>,
 }
 
 /// `Filter` of a generator. An absent member filters nothing.
@@ -129,7 +134,43 @@ pub struct Filter {
     pub smaller_than: Option<u64>,
     /// `MatchAnyStorageClass`.
     pub storage_classes: Vec<String>,
+    /// `MatchAnyObjectEncryption`.
+    pub encryptions: Vec<EncryptionFilter>,
 }
+
+/// One member of `MatchAnyObjectEncryption`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EncryptionFilter {
+    /// `SSE-S3`.
+    S3,
+    /// `SSE-KMS`.
+    Kms {
+        /// Only under this key.
+        key: Option<String>,
+        /// Only with, or only without, an S3 Bucket Key.
+        bucket_key: Option<bool>,
+    },
+    /// `DSSE-KMS`.
+    DualKms {
+        /// Only under this key.
+        key: Option<String>,
+    },
+    /// `SSE-C`.
+    Customer,
+    /// `NOT-SSE`: what S3 has stored since 2023 is always encrypted.
+    None,
+}
+
+/// The storage classes that a job may name (S3 API Reference: S3StorageClass).
+const STORAGE_CLASSES: [&str; 7] = [
+    "STANDARD",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "GLACIER",
+    "INTELLIGENT_TIERING",
+    "DEEP_ARCHIVE",
+    "GLACIER_IR",
+];
 
 /// The name in the ARN of a bucket.
 pub(crate) fn bucket_of(arn: &str) -> Option<&str> {
@@ -159,10 +200,36 @@ pub(super) fn check(request: &Request) -> Answer<()> {
     ensure(request.priority >= 0, "Priority must be a number from 0 to 2147483647")?;
     ensure(is_role(&request.role), "RoleArn must be the ARN of a role")?;
     ensure(request.tags.len() <= 50, "A job has at most 50 tags")?;
+    check_operation(&request.operation)?;
     check_report(&request.report, within(&request.report.prefix, 512))?;
     match &request.source {
         Source::Manifest(manifest) => check_manifest(manifest),
         Source::Generator(generator) => check_generator(generator),
+    }
+}
+
+fn check_operation(operation: &Operation) -> Answer<()> {
+    match operation {
+        Operation::Replicate => Ok(()),
+        Operation::Copy(spec) => {
+            ensure(
+                bucket_of(&spec.target).is_some(),
+                "S3PutObjectCopy.TargetResource must be the ARN of a bucket",
+            )?;
+            let class = spec.storage_class.as_deref().unwrap_or("STANDARD");
+            ensure(STORAGE_CLASSES.contains(&class), "S3PutObjectCopy.StorageClass is not known")
+        }
+        Operation::Restore(spec) => {
+            let tier = spec.tier.as_deref().unwrap_or("STANDARD");
+            ensure(
+                matches!(tier, "STANDARD" | "BULK"),
+                "S3InitiateRestoreObject.GlacierJobTier must be STANDARD or BULK",
+            )?;
+            ensure(
+                spec.days.is_none_or(|days| days >= 0),
+                "S3InitiateRestoreObject.ExpirationInDays must not be negative",
+            )
+        }
     }
 }
 
@@ -219,6 +286,11 @@ fn check_generator(generator: &Generator) -> Answer<()> {
         filter.statuses.iter().all(known),
         "ObjectReplicationStatuses may be NONE, FAILED, COMPLETED and REPLICA",
     )?;
+    ensure(
+        filter.storage_classes.iter().all(|class| STORAGE_CLASSES.contains(&class.as_str())),
+        "MatchAnyStorageClass names a storage class that is not known",
+    )?;
+    ensure(filter.encryptions.len() <= 1, "MatchAnyObjectEncryption has one member")?;
     match &generator.output {
         Some(output) => {
             ensure(

@@ -1,11 +1,13 @@
-//! One task: one row of the manifest, one verdict. All rules of the source bucket are followed; a job
-//! cannot be limited to one of them (S3 User Guide: troubleshooting replication).
+//! One task: one row of the manifest, one verdict. A replication follows all rules of the source bucket;
+//! a job cannot be limited to one of them (S3 User Guide: troubleshooting replication).
 
 use std::sync::Arc;
 
+use super::operation::{self, Operation};
 use super::rows::Row;
 use crate::world::iam::BATCH_SERVICE;
 use crate::world::object::{ReplicationStatus, Version};
+use crate::world::ops::archive::archived;
 use crate::world::replication::rules::Rule;
 use crate::world::replication::{
     Mode, Reason, Work, find, replicate, select, set_status, tell_failures_of_job,
@@ -21,10 +23,42 @@ pub(super) enum Verdict {
     Failed(Reason),
     /// The manifest has no version ids.
     NoVersion,
+    /// S3 refused the operation: the place of its code in [`REFUSALS`].
+    Refused(u8),
 }
 
+/// What a copy or a restoration can be refused with, a verdict being no larger than it has to be.
+pub(super) const REFUSALS: [(u16, &str, &str); 11] = [
+    (500, "InternalError", "We encountered an internal error. Please try again."),
+    (403, "AccessDenied", "Access Denied"),
+    (404, "NoSuchBucket", "The specified bucket does not exist"),
+    (404, "NoSuchKey", "The specified key does not exist."),
+    (404, "NoSuchVersion", "The specified version does not exist."),
+    (403, "InvalidObjectState", "The operation is not valid for the object's storage class"),
+    (409, "RestoreAlreadyInProgress", "Object restore is already in progress"),
+    (412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
+    (400, "InvalidRequest", "The request cannot be done as it is"),
+    (400, "MalformedXML", "The days to restore for must fit the storage class"),
+    (400, "KMS.NotFoundException", "The key does not exist"),
+];
+
 /// Runs one task.
-pub(super) fn run(world: &mut World, role: &str, row: &Row<'_>) -> Verdict {
+pub(super) fn run(world: &mut World, role: &str, what: &Operation, row: &Row<'_>) -> Verdict {
+    let answer = match what {
+        Operation::Replicate => return replicated(world, role, row),
+        Operation::Copy(spec) => operation::copy(world, role, spec, row),
+        Operation::Restore(spec) => operation::restore(world, role, spec, row),
+    };
+    match answer {
+        Ok(()) => Verdict::Succeeded,
+        Err(refusal) => {
+            let at = REFUSALS.iter().position(|(_, code, _)| *code == refusal.code);
+            Verdict::Refused(at.and_then(|at| u8::try_from(at).ok()).unwrap_or_default())
+        }
+    }
+}
+
+fn replicated(world: &mut World, role: &str, row: &Row<'_>) -> Verdict {
     let Some(version_id) = row.version else {
         return Verdict::NoVersion;
     };
@@ -99,7 +133,7 @@ fn admit(
     }
     let version = find(world, bucket, key, version_id).ok_or(Reason::SrcVersionNotFound)?;
     let rules = select(config, key, version, Mode::Batch);
-    if rules.is_empty() {
+    if rules.is_empty() || archived(source, key, version, world.now()).is_some() {
         return Err(Reason::SrcObjectNotEligible);
     }
     Ok(Admitted { version: version.clone(), role: Arc::clone(&config.role), rules })

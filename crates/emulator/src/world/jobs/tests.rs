@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod clients;
+mod operations;
 
 use super::Status;
 use super::request::{Request, Source};
@@ -126,11 +127,13 @@ fn each_cause_has_its_code_in_report_and_event() {
         lab.world.buckets.get_mut("src").unwrap().region = "eu-west-1".into();
     });
     check("SrcKeyNotFound", false, false, |lab, id| {
-        ops::delete::version(&mut lab.world, "src", "k00000", id, &WriteIf::default()).unwrap();
+        ops::delete::version(&mut lab.world, ("src", "k00000"), id, &WriteIf::default(), false)
+            .unwrap();
     });
     check("SrcVersionNotFound", false, false, |lab, id| {
         lab.put("k00000");
-        ops::delete::version(&mut lab.world, "src", "k00000", id, &WriteIf::default()).unwrap();
+        ops::delete::version(&mut lab.world, ("src", "k00000"), id, &WriteIf::default(), false)
+            .unwrap();
     });
     check("SrcObjectNotEligible", false, true, |lab, _| {
         let mut rule = Rule::to_bucket("r1", 1, "dst");
@@ -155,7 +158,7 @@ fn a_replica_that_was_deleted_for_good_is_not_made_again() {
     let mut lab = Lab::new();
     let id = lab.put("k");
     lab.settle();
-    ops::delete::version(&mut lab.world, "dst", "k", &id, &WriteIf::default()).unwrap();
+    ops::delete::version(&mut lab.world, ("dst", "k"), &id, &WriteIf::default(), false).unwrap();
     let request = lab.request(&format!("src,k,{id}\n"));
     let job = lab.run(request);
     assert_eq!(codes(&lab, &job), ["DstObjectHardDeleted"]);

@@ -46,6 +46,11 @@ pub fn create(world: &mut World, name: &str, owner: &str, region: &str) -> Answe
         policy: None,
         tags: Tags::new(),
         default_kms_key: None,
+        lifecycle: Vec::new(),
+        lock: None,
+        public_access_block: None,
+        ownership: None,
+        tierings: Vec::new(),
         hard_deleted: Default::default(),
     };
     world.buckets.insert(name.to_owned(), made);
@@ -75,6 +80,7 @@ pub fn put_versioning(world: &mut World, name: &str, versioning: Versioning) -> 
     let bucket = bucket_mut(world, name)?;
     let (status, refusal) = match versioning {
         Versioning::Enabled => ("Enabled", None),
+        Versioning::Suspended if bucket.lock.is_some() => ("", Some(locked())),
         Versioning::Suspended => ("Suspended", bucket.replication.as_ref().map(|_| suspended())),
         Versioning::Unversioned => (
             "",
@@ -98,6 +104,14 @@ pub fn put_versioning(world: &mut World, name: &str, versioning: Versioning) -> 
         Some(("VersioningConfiguration", body)),
     );
     Ok(())
+}
+
+fn locked() -> Refusal {
+    Refusal::new(
+        409,
+        "InvalidBucketState",
+        "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
+    )
 }
 
 fn suspended() -> Refusal {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::condition::{ReadIf, WriteIf};
 use super::get;
+use super::lock;
 use super::put::{self, Draft, Written};
 use crate::world::object::{Content, Encryption, Fields, Tags};
 use crate::world::{Answer, Millis, Refusal, World};
@@ -37,6 +38,8 @@ pub struct Changes {
     pub storage_class: Option<String>,
     /// The encryption asked for.
     pub encryption: Option<Encryption>,
+    /// The lock asked for; the source's is not copied.
+    pub lock: lock::Asked,
     /// The condition on the key that is written.
     pub condition: WriteIf,
 }
@@ -65,7 +68,7 @@ pub fn object(
     changes: Changes,
 ) -> Answer<Copied> {
     let version = get::version(world, &source.bucket, &source.key, source.version_id.as_deref())?;
-    get::readable(world, version, source.key_md5.as_deref())?;
+    get::readable(world, (&source.bucket, &source.key), version, source.key_md5.as_deref())?;
     let content = version.content.clone().ok_or_else(|| {
         invalid("The source of a copy request may not specifically refer to a delete marker by version id.")
     })?;
@@ -93,6 +96,7 @@ pub fn object(
         tags: changes.tags.unwrap_or(source_tags),
         storage_class: put::storage_class(changes.storage_class.as_deref()),
         encryption: changes.encryption,
+        lock: changes.lock,
     };
     let written = put::object(world, bucket, key, draft, &changes.condition, "ObjectCreated:Copy")?;
     let versioned = super::bucket(world, &source.bucket)?.versioning != Default::default();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::condition::WriteIf;
-use super::{bucket, bucket_mut, get, put};
+use super::{bucket, bucket_mut, get, lock, put};
 use crate::world::bucket::Versioning;
 use crate::world::object::{Encryption, Tags, Version};
 use crate::world::replication::{self, Trigger};
@@ -34,6 +34,17 @@ pub fn key(
         remove(world, bucket_name, key, "null", "ObjectRemoved:Delete")?;
         return Ok(Deleted::default());
     }
+    let id = mark(world, bucket_name, key)?;
+    replication::on_write(world, bucket_name, key, &id, Trigger::DeleteMarker);
+    notification::on_object(world, bucket_name, key, &id, "ObjectRemoved:DeleteMarkerCreated");
+    Ok(Deleted { version_id: Some(id), delete_marker: true })
+}
+
+/// Puts a delete marker on top of a key, and tells nobody.
+///
+/// # Errors
+/// 404 `NoSuchBucket`.
+pub(in crate::world) fn mark(world: &mut World, bucket: &str, key: &str) -> Answer<Arc<str>> {
     let marker = Version {
         id: Arc::from(""),
         modified: world.now(),
@@ -44,27 +55,35 @@ pub fn key(
         replication: None,
         is_replica: false,
         sequence: 0,
+        extra: None,
     };
-    let id = put::insert(world, bucket_name, key, marker)?;
-    replication::on_write(world, bucket_name, key, &id, Trigger::DeleteMarker);
-    notification::on_object(world, bucket_name, key, &id, "ObjectRemoved:DeleteMarkerCreated");
-    Ok(Deleted { version_id: Some(id), delete_marker: true })
+    put::insert(world, bucket, key, marker)
+}
+
+/// Takes a version away without leaving a memory of it, and tells those who listen for `event`.
+pub(in crate::world) fn forget(world: &mut World, bucket: &str, key: &str, id: &str, event: &str) {
+    // Without the bucket there is nothing to take away.
+    let _ = remove(world, bucket, key, id, event);
 }
 
 /// Removes one version for good. A version that is not there is no error. The bucket remembers the
 /// deletion: batch replication never brings that version back.
 ///
 /// # Errors
-/// 404 `NoSuchBucket`, 412 `PreconditionFailed`.
+/// 404 `NoSuchBucket`, 412 `PreconditionFailed`, 403 `AccessDenied` for one that is locked; `bypass`
+/// passes governance.
 pub fn version(
     world: &mut World,
-    bucket_name: &str,
-    key: &str,
+    (bucket_name, key): (&str, &str),
     version_id: &str,
     condition: &WriteIf,
+    bypass: bool,
 ) -> Answer<Deleted> {
     if condition.matches.is_some() {
         condition.check_delete(get::version(world, bucket_name, key, Some(version_id)).ok())?;
+    }
+    if let Ok(version) = get::version(world, bucket_name, key, Some(version_id)) {
+        lock::deletable(version, world.now(), bypass)?;
     }
     let removed = remove(world, bucket_name, key, version_id, "ObjectRemoved:Delete")?;
     let bucket = bucket_mut(world, bucket_name)?;

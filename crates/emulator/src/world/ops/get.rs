@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{bucket, no_such_key, no_such_version};
-use crate::world::object::{Body, Encryption, Version};
+use super::{archive, bucket, no_such_key, no_such_version};
+use crate::world::object::{Body, Content, Encryption, Version};
 use crate::world::{Answer, Refusal, World};
 
 /// The current version of a key.
@@ -47,10 +47,15 @@ pub fn version<'a>(
 /// Whether the bytes of this version may be read, `key_md5` being what the request brought for SSE-C.
 ///
 /// # Errors
-/// 403 `InvalidObjectState` for archived classes; 400 and 403 for SSE-C without its key or with
+/// 403 `InvalidObjectState` for what is archived; 400 and 403 for SSE-C without its key or with
 /// another; 400 `KMS.…` for a key that cannot be used.
-pub fn readable(world: &World, version: &Version, key_md5: Option<&str>) -> Answer<()> {
-    if matches!(&*version.storage_class, "GLACIER" | "DEEP_ARCHIVE") {
+pub fn readable(
+    world: &World,
+    (name, key): (&str, &str),
+    version: &Version,
+    key_md5: Option<&str>,
+) -> Answer<()> {
+    if archive::archived(bucket(world, name)?, key, version, world.now()).is_some() {
         return Err(Refusal::new(
             403,
             "InvalidObjectState",
@@ -103,6 +108,33 @@ pub fn slice(body: &Body, span: Span) -> Answer<(Bytes, u64, u64)> {
         return Err(Refusal::new(416, "InvalidRange", "The requested range is not satisfiable"));
     }
     Ok((cut(body, first, last + 1), first, last))
+}
+
+/// How many parts an object was made of, if it was uploaded in parts: its ETag says so.
+pub fn parts(content: &Content) -> Option<usize> {
+    content.etag.split_once('-').map(|_| content.body.pieces.len())
+}
+
+/// The bytes of one part and where they lie; `None` is the whole of an object that has no parts.
+///
+/// # Errors
+/// 416 `InvalidPartNumber` for a part that is not there.
+pub fn part(content: &Content, number: i32) -> Answer<Option<(Bytes, u64, u64)>> {
+    let there = parts(content).unwrap_or(1);
+    let at = usize::try_from(number).ok().filter(|at| (1..=there).contains(at));
+    let Some(at) = at.map(|at| at - 1) else {
+        let message = "The requested partnumber is not satisfiable";
+        return Err(Refusal::new(416, "InvalidPartNumber", message));
+    };
+    if parts(content).is_none() {
+        return Ok(None);
+    }
+    let before: u64 = content.body.pieces.iter().take(at).map(|piece| piece.len() as u64).sum();
+    Ok(content
+        .body
+        .pieces
+        .get(at)
+        .map(|piece| (piece.clone(), before, (before + piece.len() as u64).saturating_sub(1))))
 }
 
 /// All bytes in one piece; shared, not copied, where the object is one piece.

@@ -4,6 +4,7 @@
 //! It refuses to know who asks: callers are not authorised here, bucket policies are kept but not
 //! evaluated. Signatures are the wire's.
 
+pub mod archive;
 pub mod bucket;
 pub mod condition;
 pub mod copy;
@@ -11,6 +12,7 @@ pub mod delete;
 pub mod encryption;
 pub mod get;
 pub mod list;
+pub mod lock;
 pub mod multipart;
 pub mod put;
 pub mod tags;

@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 
 use super::condition::WriteIf;
 use super::put::{self, Draft, Written};
-use super::{bucket, bucket_mut, encryption, get};
+use super::{bucket, bucket_mut, encryption, get, lock};
 use crate::world::object::{Body, Content, Encryption, Fields, Tags};
 use crate::world::{Answer, Millis, Refusal, World};
 
@@ -34,6 +34,8 @@ pub struct Upload {
     pub storage_class: Arc<str>,
     /// The encryption that was asked for.
     pub encryption: Option<Encryption>,
+    /// The lock that was asked for.
+    pub lock: lock::Asked,
     /// The parts that have arrived, by number.
     pub parts: BTreeMap<i32, Part>,
 }
@@ -125,6 +127,7 @@ pub fn complete(
         tags: upload.tags.clone(),
         storage_class: Arc::clone(&upload.storage_class),
         encryption: upload.encryption.clone(),
+        lock: upload.lock,
     };
     let event = "ObjectCreated:CompleteMultipartUpload";
     let written = put::object(world, bucket_name, key, draft, condition, event)?;
@@ -179,7 +182,7 @@ pub fn copied_bytes(
     span: Option<get::Span>,
 ) -> Answer<Bytes> {
     let version = get::version(world, &source.bucket, &source.key, source.version_id.as_deref())?;
-    get::readable(world, version, source.key_md5.as_deref())?;
+    get::readable(world, (&source.bucket, &source.key), version, source.key_md5.as_deref())?;
     let content = version.content.as_ref().ok_or_else(super::no_such_key)?;
     source.condition.check(&content.etag, version.modified).map_err(|refusal| Refusal {
         status: 412,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 
 use super::condition::WriteIf;
-use super::{bucket, bucket_mut, encryption, get, tags};
+use super::{bucket, bucket_mut, encryption, get, lock, tags};
 use crate::world::bucket::Versioning;
 use crate::world::object::{Content, Encryption, Fields, ReplicationStatus, Tags, Version};
 use crate::world::replication::{self, Trigger};
@@ -30,6 +30,8 @@ pub struct Draft {
     pub storage_class: Arc<str>,
     /// The encryption that was asked for; `None` leaves it to the bucket.
     pub encryption: Option<Encryption>,
+    /// The lock that was asked for.
+    pub lock: lock::Asked,
 }
 
 impl Draft {
@@ -40,6 +42,7 @@ impl Draft {
             tags: Tags::new(),
             storage_class: storage_class(None),
             encryption: None,
+            lock: lock::Asked::default(),
         }
     }
 }
@@ -82,6 +85,20 @@ pub fn store(
     body: Bytes,
     content_type: &str,
 ) -> Answer<String> {
+    store_under(world, (bucket, key), body, content_type, Encryption::S3)
+}
+
+/// As [`store`], under this encryption.
+///
+/// # Errors
+/// Those of [`store`]; 400 `KMS.…` for a key that cannot be used.
+pub fn store_under(
+    world: &mut World,
+    (bucket, key): (&str, &str),
+    body: Bytes,
+    content_type: &str,
+    encryption: Encryption,
+) -> Answer<String> {
     let content = Content {
         etag: md5_hex(&body),
         body: body.into(),
@@ -89,7 +106,7 @@ pub fn store(
         metadata: Fields::default(),
         checksums: Fields::default(),
     };
-    let draft = Draft { encryption: Some(Encryption::S3), ..Draft::new(content) };
+    let draft = Draft { encryption: Some(encryption), ..Draft::new(content) };
     Ok(object(world, bucket, key, draft, &WriteIf::default(), "ObjectCreated:Put")?.etag)
 }
 
@@ -110,7 +127,7 @@ pub fn object(
     let chosen = encryption::choose(bucket(world, bucket_name)?, draft.encryption);
     encryption::usable(world, &chosen)?;
     let (etag, size) = (draft.content.etag.clone(), draft.content.body.len());
-    let version = Version {
+    let mut version = Version {
         id: Arc::from(""),
         modified: world.now(),
         content: Some(draft.content),
@@ -120,7 +137,9 @@ pub fn object(
         replication: None,
         is_replica: false,
         sequence: 0,
+        extra: None,
     };
+    lock::apply(world, bucket_name, draft.lock, &mut version)?;
     let id = insert(world, bucket_name, key, version)?;
     replication::on_write(world, bucket_name, key, &id, Trigger::Put);
     notification::on_object(world, bucket_name, key, &id, event);

@@ -53,6 +53,14 @@ fn check_source(world: &World, subject: &Subject<'_>) -> Result<(), Reason> {
     if !may("s3:GetObjectVersionAcl") {
         return Err(Reason::SrcGetAclNotPermitted);
     }
+    if is_locked(world, subject.source) {
+        if !may("s3:GetObjectRetention") {
+            return Err(Reason::SrcGetRetentionNotPermitted);
+        }
+        if !may("s3:GetObjectLegalHold") {
+            return Err(Reason::SrcGetLegalHoldNotPermitted);
+        }
+    }
     if let Encryption::Kms { key, .. } = &subject.version.encryption {
         if !access::is_usable(world, key) {
             return Err(Reason::SrcKmsKeyInvalidState);
@@ -70,7 +78,11 @@ fn check_destination(world: &World, subject: &Subject<'_>, rule: &Rule) -> Resul
     if bucket.versioning != Versioning::Enabled {
         return Err(Reason::DstBucketUnversioned);
     }
+    if bucket.lock.is_none() && is_locked(world, subject.source) {
+        return Err(Reason::DstBucketObjectLockConfigMissing);
+    }
     check_replica_key(world, subject, rule)?;
+    check_lock(world, subject, name)?;
     let allows = |action| access::object(world, subject.role, action, name, subject.key);
     if subject.version.is_delete_marker() {
         if !allows("s3:ReplicateDelete") {
@@ -92,6 +104,26 @@ fn check_destination(world: &World, subject: &Subject<'_>, rule: &Rule) -> Resul
     let deleted = || bucket.hard_deleted.contains(&(subject.key.to_owned(), id.to_string()));
     if subject.batch && !there && !bucket.hard_deleted.is_empty() && deleted() {
         return Err(Reason::DstObjectHardDeleted);
+    }
+    Ok(())
+}
+
+fn is_locked(world: &World, bucket: &str) -> bool {
+    world.buckets.get(bucket).is_some_and(|bucket| bucket.lock.is_some())
+}
+
+/// The documented policy of a replication role does not allow these two actions, and still locks are
+/// replicated: only a denial stands in their way.
+fn check_lock(world: &World, subject: &Subject<'_>, destination: &str) -> Result<(), Reason> {
+    let Some(extra) = &subject.version.extra else {
+        return Ok(());
+    };
+    let denied = |action| access::is_denied(world, subject.role, action, destination, subject.key);
+    if extra.retention.is_some() && denied("s3:PutObjectRetention") {
+        return Err(Reason::DstPutRetentionNotPermitted);
+    }
+    if extra.legal_hold && denied("s3:PutObjectLegalHold") {
+        return Err(Reason::DstPutLegalHoldNotPermitted);
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::rules::{ReplicationConfig, Rule};
 use crate::world::bucket::Versioning;
 use crate::world::iam::Role;
+use crate::world::jobs::operation::Operation;
 use crate::world::jobs::request::{Filter, Generator, Manifest, Output, Report, Request, Source};
 use crate::world::jobs::{self, Job};
 use crate::world::notification::{self, Entry, NotificationConfig};
@@ -121,6 +122,7 @@ impl Lab {
         let etag =
             ops::put::store(&mut self.world, "state", "manifest.csv", body, "text/csv").unwrap();
         Request {
+            operation: Operation::Replicate,
             confirmation_required: false,
             report: Report {
                 enabled: true,
@@ -155,6 +157,7 @@ impl Lab {
                 bucket: "arn:aws:s3:::state".into(),
                 prefix: Some("generated".into()),
                 format: "S3InventoryReport_CSV_20211130".into(),
+                kms_key: None,
             }),
             filter: Filter {
                 eligible: Some(true),

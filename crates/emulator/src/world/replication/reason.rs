@@ -8,6 +8,8 @@ pub enum Reason {
     AssumeRoleNotPermitted,
     /// The destination bucket is not there.
     DstBucketNotFound,
+    /// The source has Object Lock, the destination has not.
+    DstBucketObjectLockConfigMissing,
     /// The destination's versioning is not enabled.
     DstBucketUnversioned,
     /// `s3:ReplicateDelete` is missing.
@@ -20,6 +22,10 @@ pub enum Reason {
     DstObjectHardDeleted,
     /// `s3:ReplicateObject`, the owner override or the use of the replica's key is missing.
     DstPutObjectNotPermitted,
+    /// `s3:PutObjectRetention` is denied.
+    DstPutRetentionNotPermitted,
+    /// `s3:PutObjectLegalHold` is denied.
+    DstPutLegalHoldNotPermitted,
     /// `s3:ReplicateTags` is missing: the replica arrived without its tags.
     DstPutTaggingNotPermitted,
     /// Metadata changed, but the replica is not there.
@@ -34,6 +40,10 @@ pub enum Reason {
     SrcBucketReplicationConfigMissing,
     /// `s3:GetObjectVersionAcl` is missing.
     SrcGetAclNotPermitted,
+    /// `s3:GetObjectRetention` is missing.
+    SrcGetRetentionNotPermitted,
+    /// `s3:GetObjectLegalHold` is missing.
+    SrcGetLegalHoldNotPermitted,
     /// `s3:GetObjectVersionForReplication` or the use of the source's key is missing.
     SrcGetObjectNotPermitted,
     /// `s3:GetObjectVersionTagging` is missing: the replica arrived without its tags.
@@ -58,12 +68,15 @@ impl Reason {
         match self {
             Self::AssumeRoleNotPermitted => "AssumeRoleNotPermitted",
             Self::DstBucketNotFound => "DstBucketNotFound",
+            Self::DstBucketObjectLockConfigMissing => "DstBucketObjectLockConfigMissing",
             Self::DstBucketUnversioned => "DstBucketUnversioned",
             Self::DstDelObjNotPermitted => "DstDelObjNotPermitted",
             Self::DstKmsKeyInvalidState => "DstKmsKeyInvalidState",
             Self::DstKmsKeyNotFound => "DstKmsKeyNotFound",
             Self::DstObjectHardDeleted => "DstObjectHardDeleted",
             Self::DstPutObjectNotPermitted => "DstPutObjectNotPermitted",
+            Self::DstPutRetentionNotPermitted => "DstPutRetentionNotPermitted",
+            Self::DstPutLegalHoldNotPermitted => "DstPutLegalHoldNotPermitted",
             Self::DstPutTaggingNotPermitted => "DstPutTaggingNotPermitted",
             Self::DstVersionNotFound => "DstVersionNotFound",
             Self::InitiateReplicationNotPermitted => "InitiateReplicationNotPermitted",
@@ -71,6 +84,8 @@ impl Reason {
             Self::SrcBucketNotFound => "SrcBucketNotFound",
             Self::SrcBucketReplicationConfigMissing => "SrcBucketReplicationConfigMissing",
             Self::SrcGetAclNotPermitted => "SrcGetAclNotPermitted",
+            Self::SrcGetRetentionNotPermitted => "SrcGetRetentionNotPermitted",
+            Self::SrcGetLegalHoldNotPermitted => "SrcGetLegalHoldNotPermitted",
             Self::SrcGetObjectNotPermitted => "SrcGetObjectNotPermitted",
             Self::SrcGetTaggingNotPermitted => "SrcGetTaggingNotPermitted",
             Self::SrcKeyNotFound => "SrcKeyNotFound",
@@ -86,8 +101,19 @@ impl Reason {
     /// sentences are examples.
     pub fn sentence(self) -> &'static str {
         match self {
+            Self::SrcGetRetentionNotPermitted => "Reading the source retention is not permitted",
+            Self::SrcGetLegalHoldNotPermitted => "Reading the source legal hold is not permitted",
+            Self::DstPutRetentionNotPermitted => {
+                "Writing the retention is not permitted on the destination"
+            }
+            Self::DstPutLegalHoldNotPermitted => {
+                "Writing the legal hold is not permitted on the destination"
+            }
             Self::AssumeRoleNotPermitted => "Role cannot be assumed",
             Self::DstBucketNotFound => "Destination bucket does not exist",
+            Self::DstBucketObjectLockConfigMissing => {
+                "Object Lock is not enabled on the destination bucket"
+            }
             Self::DstBucketUnversioned => "Versioning is not enabled on the destination bucket",
             Self::DstDelObjNotPermitted => {
                 "Delete marker replication is not permitted on the destination"

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::attempt::Subject;
 use super::rules::Rule;
-use crate::world::object::{Encryption, ReplicationStatus, Tags, Version};
+use crate::world::object::{Encryption, Extra, ReplicationStatus, Tags, Version};
 use crate::world::{World, notification};
 
 /// Puts the replica into the destination, or brings the one that is there up to date.
@@ -27,6 +27,10 @@ pub(super) fn write(world: &mut World, subject: &Subject<'_>, rule: &Rule, with_
         versions.iter_mut().find(|old| old.id == source.id && old.modified == source.modified)
     {
         old.content.clone_from(&source.content);
+        if let Some(lock) = lock_of(source) {
+            let extra = old.extra();
+            (extra.retention, extra.legal_hold) = (lock.retention, lock.legal_hold);
+        }
         if with_tags {
             old.tags.clone_from(&source.tags);
         }
@@ -44,6 +48,15 @@ pub(super) fn write(world: &mut World, subject: &Subject<'_>, rule: &Rule, with_
         "ObjectCreated:Put"
     };
     notification::on_object(world, name, subject.key, &source.id, event);
+}
+
+/// The replica has the locks of its source, and nothing of its archives.
+fn lock_of(source: &Version) -> Option<Box<Extra>> {
+    let extra = source.extra.as_ref()?;
+    let locked = extra.retention.is_some() || extra.legal_hold;
+    let lock =
+        Extra { retention: extra.retention, legal_hold: extra.legal_hold, ..Extra::default() };
+    locked.then(|| Box::new(lock))
 }
 
 fn copy_of(source: &Version, rule: &Rule, with_tags: bool) -> Version {
@@ -67,5 +80,6 @@ fn copy_of(source: &Version, rule: &Rule, with_tags: bool) -> Version {
         replication: Some(ReplicationStatus::Replica),
         is_replica: true,
         sequence: source.sequence,
+        extra: lock_of(source),
     }
 }

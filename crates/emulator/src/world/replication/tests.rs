@@ -238,7 +238,7 @@ fn metadata_goes_on_only_where_the_replica_is() {
     let mut lab = Lab::new();
     let id = lab.put("k");
     lab.settle();
-    ops::delete::version(&mut lab.world, "dst", "k", &id, &WriteIf::default()).unwrap();
+    ops::delete::version(&mut lab.world, ("dst", "k"), &id, &WriteIf::default(), false).unwrap();
     ops::tags::replace(&mut lab.world, "src", "k", Some(&id), tagged(&[("a", "1")])).unwrap();
     assert_eq!(lab.status("k", &id), Some(Status::Pending));
     lab.settle();
@@ -292,7 +292,7 @@ fn replicas_lie_in_the_order_of_their_sources() {
 fn a_version_that_is_gone_is_forgotten() {
     let mut lab = Lab::new();
     let id = lab.put("k");
-    ops::delete::version(&mut lab.world, "src", "k", &id, &WriteIf::default()).unwrap();
+    ops::delete::version(&mut lab.world, ("src", "k"), &id, &WriteIf::default(), false).unwrap();
     lab.settle();
     assert!(lab.version("dst", "k", &id).is_none());
     assert!(lab.records().is_empty());

@@ -1,0 +1,389 @@
+//! Lifecycle rules: what S3 expires, moves and cleans up by itself, each midnight (S3 User Guide: managing
+//! the lifecycle of objects).
+//!
+//! A version whose replication is PENDING or FAILED is left alone until that is resolved (S3 User Guide:
+//! S3 Lifecycle and other bucket configurations), and nothing done here is ever replicated. The runs are
+//! not on the agenda: a world in which nothing else is to happen is at rest.
+
+use std::sync::Arc;
+
+use super::bucket::{Bucket, Versioning};
+use super::object::{ReplicationStatus, Tags, Version};
+use super::ops::delete;
+use super::{Answer, Millis, Refusal, World, notification};
+
+const DAY: Millis = 86_400_000;
+/// The most rules of a bucket (S3 API Reference: PutBucketLifecycleConfiguration).
+const RULES_MAX: usize = 1_000;
+/// Smaller objects stay where they are, unless a rule speaks of sizes (S3 User Guide: transitioning
+/// objects).
+const TRANSITION_MIN: u64 = 128 * 1024;
+
+/// When something is done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// So many days after it was made, or became noncurrent.
+    Days(i32),
+    /// From this moment on.
+    Date(Millis),
+}
+
+/// What happens to current versions at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiration {
+    /// They expire; delete markers with nothing left beneath go too.
+    When(When),
+    /// Only delete markers with nothing left beneath go.
+    ExpiredMarkers(bool),
+}
+
+/// Which objects a rule is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The prefix stood in the rule itself, as in older configurations.
+    pub is_v1: bool,
+    /// The beginning of the key.
+    pub prefix: Option<String>,
+    /// Tags, all of which must be there.
+    pub tags: Vec<(String, String)>,
+    /// More bytes than this.
+    pub larger_than: Option<u64>,
+    /// Fewer bytes than this.
+    pub smaller_than: Option<u64>,
+}
+
+/// Noncurrent versions: how many days after they were superseded, keeping how many of the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noncurrent {
+    /// Days since they were superseded.
+    pub days: i32,
+    /// So many of the newest are kept.
+    pub keep: Option<i32>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its id.
+    pub id: String,
+    /// `Status`.
+    pub enabled: bool,
+    /// Which objects.
+    pub filter: Filter,
+    /// Current versions.
+    pub expiration: Option<Expiration>,
+    /// Noncurrent versions.
+    pub noncurrent: Option<Noncurrent>,
+    /// Current versions change their class.
+    pub transitions: Vec<(When, String)>,
+    /// Noncurrent versions change their class.
+    pub noncurrent_transitions: Vec<(Noncurrent, String)>,
+    /// Multipart uploads are aborted so many days after they began.
+    pub abort_days: Option<i32>,
+}
+
+/// Whether a bucket may have these rules.
+///
+/// # Errors
+/// 400 `MalformedXML`, `InvalidArgument`.
+pub fn validate(rules: &[Rule]) -> Answer<()> {
+    let refuse = |code: &str, message: &str| Err(Refusal::new(400, code, message));
+    if rules.is_empty() || rules.len() > RULES_MAX {
+        return refuse("MalformedXML", "A lifecycle configuration has 1 to 1000 rules");
+    }
+    for (at, rule) in rules.iter().enumerate() {
+        if rule.id.chars().count() > 255 {
+            return refuse("InvalidArgument", "ID length should not exceed allowed limit of 255");
+        }
+        if rules.iter().take(at).any(|other| other.id == rule.id) {
+            return refuse("InvalidArgument", "Rule ID must be unique");
+        }
+        let acts = rule.expiration.is_some()
+            || rule.noncurrent.is_some()
+            || !rule.transitions.is_empty()
+            || !rule.noncurrent_transitions.is_empty()
+            || rule.abort_days.is_some();
+        if !acts {
+            return refuse("InvalidRequest", "At least one action needs to be specified in a rule");
+        }
+        let late = |when: &When| matches!(when, When::Days(days) if *days < 1);
+        let expires = matches!(&rule.expiration, Some(Expiration::When(when)) if late(when));
+        let early = rule.noncurrent.is_some_and(|it| it.days < 1);
+        if expires || early || rule.abort_days.is_some_and(|days| days < 1) {
+            return refuse("InvalidArgument", "Days must be a positive integer");
+        }
+    }
+    Ok(())
+}
+
+/// When the rules run next; `None` while no bucket has any.
+pub(super) fn next_run(world: &World) -> Option<Millis> {
+    let any = world.buckets.values().any(|bucket| !bucket.lifecycle.is_empty());
+    any.then(|| (world.now() / DAY + 1) * DAY)
+}
+
+/// One run over all buckets.
+pub(super) fn run(world: &mut World) {
+    let with_rules = world.buckets.iter().filter(|(_, bucket)| !bucket.lifecycle.is_empty());
+    let names: Vec<String> = with_rules.map(|(name, _)| name.clone()).collect();
+    for name in names {
+        let rules: Vec<Rule> = world.buckets.get(&name).map_or_else(Vec::new, |bucket| {
+            bucket.lifecycle.iter().filter(|rule| rule.enabled).cloned().collect()
+        });
+        for rule in &rules {
+            apply(world, &name, rule);
+        }
+    }
+}
+
+/// One thing that a rule does to one version.
+enum Act {
+    /// A delete marker on top, or the end where there are no versions.
+    Expire { key: String },
+    /// The version goes for good.
+    Remove { key: String, id: Arc<str> },
+    /// The version changes its class.
+    Move { key: String, id: Arc<str>, class: String },
+}
+
+fn apply(world: &mut World, name: &str, rule: &Rule) {
+    let now = world.now();
+    let Some(bucket) = world.buckets.get_mut(name) else {
+        return;
+    };
+    let prefix = rule.filter.prefix.as_deref().unwrap_or_default();
+    if let Some(days) = rule.abort_days {
+        bucket.uploads.retain(|_, upload| {
+            !upload.key.starts_with(prefix) || midnight_after(upload.initiated, days) > now
+        });
+    }
+    let mut acts = Vec::new();
+    for (key, versions) in bucket.keys.range(prefix.to_owned()..) {
+        if !key.starts_with(prefix) {
+            break;
+        }
+        plan(rule, key, versions, now, &mut acts);
+    }
+    for act in acts {
+        perform(world, name, act);
+    }
+}
+
+fn plan(rule: &Rule, key: &str, versions: &[Version], now: Millis, acts: &mut Vec<Act>) {
+    let Some((current, older)) = versions.split_first() else {
+        return;
+    };
+    let due = |when: &When, since: Millis| match when {
+        When::Days(days) => midnight_after(since, *days) <= now,
+        When::Date(date) => *date <= now,
+    };
+    if current.is_delete_marker() {
+        let lone = older.is_empty() && rule.filter.tags.is_empty() && !is_held(current);
+        let goes = match &rule.expiration {
+            Some(Expiration::ExpiredMarkers(on)) => *on,
+            Some(Expiration::When(when)) => due(when, current.modified),
+            None => false,
+        };
+        if lone && goes {
+            acts.push(Act::Remove { key: key.to_owned(), id: Arc::clone(&current.id) });
+        }
+    } else if rule.filter.fits(current) && !is_held(current) {
+        match &rule.expiration {
+            Some(Expiration::When(when)) if due(when, current.modified) => {
+                acts.push(Act::Expire { key: key.to_owned() });
+            }
+            _ => {
+                let moves = rule.transitions.iter().filter(|(when, _)| due(when, current.modified));
+                push_move(rule, key, current, moves.map(|(_, class)| class).next_back(), acts);
+            }
+        }
+    }
+    let mut superseded = current.modified;
+    for (newer, version) in older.iter().enumerate() {
+        let applies = |it: &Noncurrent| {
+            midnight_after(superseded, it.days) <= now
+                && it.keep.is_none_or(|keep| newer >= usize::try_from(keep).unwrap_or(0))
+        };
+        if rule.filter.fits(version) && !is_held(version) {
+            if rule.noncurrent.as_ref().is_some_and(applies) {
+                acts.push(Act::Remove { key: key.to_owned(), id: Arc::clone(&version.id) });
+            } else {
+                let moves = rule.noncurrent_transitions.iter().filter(|(it, _)| applies(it));
+                push_move(rule, key, version, moves.map(|(_, class)| class).next_back(), acts);
+            }
+        }
+        superseded = version.modified;
+    }
+}
+
+fn push_move(rule: &Rule, key: &str, version: &Version, to: Option<&String>, acts: &mut Vec<Act>) {
+    let sized = rule.filter.larger_than.is_some() || version.size() >= TRANSITION_MIN;
+    let Some(class) = to.filter(|class| sized && ***class != *version.storage_class) else {
+        return;
+    };
+    if !version.is_delete_marker() {
+        let id = Arc::clone(&version.id);
+        acts.push(Act::Move { key: key.to_owned(), id, class: class.clone() });
+    }
+}
+
+fn perform(world: &mut World, name: &str, act: Act) {
+    match act {
+        Act::Expire { key } => {
+            let Some(versioning) = world.buckets.get(name).map(|bucket| bucket.versioning) else {
+                return;
+            };
+            if versioning == Versioning::Unversioned {
+                delete::forget(world, name, &key, "null", "LifecycleExpiration:Delete");
+            } else if let Ok(id) = delete::mark(world, name, &key) {
+                let event = "LifecycleExpiration:DeleteMarkerCreated";
+                notification::on_object(world, name, &key, &id, event);
+            }
+        }
+        Act::Remove { key, id } => {
+            delete::forget(world, name, &key, &id, "LifecycleExpiration:Delete");
+        }
+        Act::Move { key, id, class } => {
+            let versions = world.buckets.get_mut(name).and_then(|it| it.keys.get_mut(&key));
+            let version = versions.and_then(|list| list.iter_mut().find(|it| it.id == id));
+            if let Some(version) = version {
+                version.storage_class = class.as_str().into();
+                notification::on_object(world, name, &key, &id, "LifecycleTransition");
+            }
+        }
+    }
+}
+
+impl Filter {
+    fn fits(&self, version: &Version) -> bool {
+        let has = |(key, value): &(String, String)| tag(&version.tags, key) == Some(value);
+        self.tags.iter().all(has)
+            && self.larger_than.is_none_or(|bytes| version.size() > bytes)
+            && self.smaller_than.is_none_or(|bytes| version.size() < bytes)
+    }
+}
+
+fn tag<'a>(tags: &'a Tags, key: &str) -> Option<&'a String> {
+    tags.get(key)
+}
+
+/// Whether replication still has to come to an end.
+fn is_held(version: &Version) -> bool {
+    matches!(version.replication, Some(ReplicationStatus::Pending | ReplicationStatus::Failed))
+}
+
+/// The midnight after so many days.
+fn midnight_after(since: Millis, days: i32) -> Millis {
+    let days = Millis::try_from(days).unwrap_or_default();
+    (since + days * DAY).div_ceil(DAY) * DAY
+}
+
+/// The rules of a bucket, or 404 `NoSuchLifecycleConfiguration`.
+///
+/// # Errors
+/// That.
+pub fn of(bucket: &Bucket) -> Answer<&[Rule]> {
+    if bucket.lifecycle.is_empty() {
+        let message = "The lifecycle configuration does not exist";
+        return Err(Refusal::new(404, "NoSuchLifecycleConfiguration", message));
+    }
+    Ok(&bucket.lifecycle)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use crate::world::ops::condition::WriteIf;
+    use crate::world::ops::{bucket, put};
+    use crate::world::{Config, ops};
+
+    fn rule() -> Rule {
+        Rule {
+            id: "r".into(),
+            enabled: true,
+            filter: Filter::default(),
+            expiration: None,
+            noncurrent: None,
+            transitions: Vec::new(),
+            noncurrent_transitions: Vec::new(),
+            abort_days: None,
+        }
+    }
+
+    fn world(rule: Rule) -> World {
+        let mut world = World::new(Config::default());
+        bucket::create(&mut world, "b", "111122223333", "us-east-1").unwrap();
+        bucket::put_versioning(&mut world, "b", Versioning::Enabled).unwrap();
+        validate(std::slice::from_ref(&rule)).unwrap();
+        world.buckets.get_mut("b").unwrap().lifecycle = vec![rule];
+        world
+    }
+
+    fn put(world: &mut World, key: &str, bytes: usize) {
+        put::store(world, "b", key, vec![0; bytes].into(), "text/plain").unwrap();
+    }
+
+    fn days(world: &mut World, days: u64) {
+        world.advance_to(world.now() + days * DAY);
+    }
+
+    #[test]
+    fn current_versions_expire_under_a_marker_and_the_lone_marker_goes_after_them() {
+        let mut world = world(Rule {
+            expiration: Some(Expiration::When(When::Days(3))),
+            noncurrent: Some(Noncurrent { days: 2, keep: None }),
+            ..rule()
+        });
+        put(&mut world, "k", 1);
+        days(&mut world, 2);
+        assert!(!world.buckets["b"].keys["k"][0].is_delete_marker());
+        days(&mut world, 1);
+        assert!(world.buckets["b"].keys["k"][0].is_delete_marker());
+        days(&mut world, 2);
+        assert_eq!(world.buckets["b"].keys["k"].len(), 1, "the version beneath is gone");
+        days(&mut world, 1);
+        assert!(world.buckets["b"].keys.is_empty(), "and then the marker");
+    }
+
+    #[test]
+    fn the_newest_noncurrent_versions_are_kept_and_replication_holds_the_others() {
+        let mut world =
+            world(Rule { noncurrent: Some(Noncurrent { days: 1, keep: Some(1) }), ..rule() });
+        for _ in 0..4 {
+            put(&mut world, "k", 1);
+        }
+        let held = &mut world.buckets.get_mut("b").unwrap().keys.get_mut("k").unwrap()[3];
+        held.replication = Some(ReplicationStatus::Failed);
+        days(&mut world, 2);
+        let versions = &world.buckets["b"].keys["k"];
+        assert_eq!(versions.len(), 3, "current, the one kept, the one that failed to replicate");
+    }
+
+    #[test]
+    fn small_objects_stay_in_their_class() {
+        let mut world =
+            world(Rule { transitions: vec![(When::Days(1), "GLACIER".into())], ..rule() });
+        put(&mut world, "small", 10);
+        put(&mut world, "large", 200_000);
+        days(&mut world, 2);
+        let class = |key: &str| world.buckets["b"].keys[key][0].storage_class.to_string();
+        assert_eq!((class("small"), class("large")), ("STANDARD".into(), "GLACIER".into()));
+    }
+
+    #[test]
+    fn a_marker_alone_goes_at_the_next_midnight_only_where_it_is_asked_for() {
+        for on in [true, false] {
+            let mut world = world(Rule {
+                expiration: Some(Expiration::ExpiredMarkers(on)),
+                filter: Filter { prefix: Some("a/".into()), ..Filter::default() },
+                ..rule()
+            });
+            ops::delete::key(&mut world, "b", "a/k", &WriteIf::default()).unwrap();
+            ops::delete::key(&mut world, "b", "b/k", &WriteIf::default()).unwrap();
+            days(&mut world, 1);
+            let keys = &world.buckets["b"].keys;
+            assert_eq!((keys.contains_key("a/k"), keys.contains_key("b/k")), (!on, true));
+        }
+    }
+}
