@@ -28,7 +28,7 @@ GENERATED_FORMAT = "S3InventoryReport_CSV_20211130"
 # has to be their proxy.
 CONTROL_ENDPOINT = "http://aws.resilver.test"
 
-# Nothing that is due later than this is waited for by `settle`: a lifecycle runs once a day, always.
+# Nothing that is due later than this is waited for by `settle`: lifecycles run every day for ever.
 HORIZON_MS = 6 * 60 * 60 * 1_000
 
 # The columns of a result file as they are, which is not as its schema declares them (the S3 User
@@ -176,7 +176,9 @@ class Cloud:
         )
 
     def s3_of(self, account):
-        """S3 as another account."""
+        """S3 as another account, if one is named."""
+        if account is None:
+            return self.s3
         if account not in self._others:
             self._others[account] = self.client("s3", key=account)
         return self._others[account]
@@ -198,6 +200,9 @@ class Cloud:
             "AWS_ENDPOINT_URL_S3_CONTROL": CONTROL_ENDPOINT,
             "HTTP_PROXY": self.endpoint,
         }
+        if arguments[0] == "sqs":
+            # Version 1 of the CLI has its own endpoint for SQS, which only an argument changes.
+            arguments = (*arguments, "--endpoint-url", self.endpoint)
         texts = [each if isinstance(each, str) else json.dumps(each) for each in arguments]
         done = subprocess.run([self._aws_cli, *texts], env=environment, text=True,
                               capture_output=True, timeout=60, check=False)
@@ -262,22 +267,24 @@ class Cloud:
 
     # Buckets, roles and keys.
 
-    def bucket(self, name, versioned=True, account=None, region=None):
-        """A bucket."""
-        s3 = self.s3_of(account) if account else self.s3
-        where = {"CreateBucketConfiguration": {"LocationConstraint": region}} if region else {}
-        s3.create_bucket(Bucket=name, **where)
+    def bucket(self, name, versioned=True, account=None, region=None, locked=False):
+        """A bucket; `locked` turns Object Lock on."""
+        members = {"ObjectLockEnabledForBucket": True} if locked else {}
+        if region:
+            members["CreateBucketConfiguration"] = {"LocationConstraint": region}
+        self.s3_of(account).create_bucket(Bucket=name, **members)
         if versioned:
-            self.versioning(name)
+            self.versioning(name, account=account)
         return name
 
-    def versioning(self, bucket, status="Enabled"):
+    def versioning(self, bucket, status="Enabled", account=None):
         """Enables or suspends versioning."""
-        self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+        self.s3_of(account).put_bucket_versioning(
+            Bucket=bucket, VersioningConfiguration={"Status": status})
 
-    def bucket_policy(self, bucket, *statements):
+    def bucket_policy(self, bucket, *statements, account=None):
         """Replaces the policy of a bucket."""
-        self.s3.put_bucket_policy(Bucket=bucket, Policy=policy(*statements))
+        self.s3_of(account).put_bucket_policy(Bucket=bucket, Policy=policy(*statements))
 
     def role(self, name, service, *statements):
         """A role that a service assumes, with these statements; returns its ARN."""
@@ -352,6 +359,12 @@ class Cloud:
         self.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={
             "Rules": [{"ApplyServerSideEncryptionByDefault": default}]})
 
+    def lifecycle(self, bucket, **members):
+        """Replaces the lifecycle configuration of a bucket by one rule for everything."""
+        made = {"ID": "lifecycle", "Status": "Enabled", "Filter": {"Prefix": ""}, **members}
+        self.s3.put_bucket_lifecycle_configuration(
+            Bucket=bucket, LifecycleConfiguration={"Rules": [made]})
+
     # Objects.
 
     def put(self, key, body=b"x", bucket=SOURCE, s3=None, **members):
@@ -362,6 +375,11 @@ class Cloud:
     def delete(self, key, bucket=SOURCE):
         """Puts a delete marker on top of a key; returns its version id."""
         return self.s3.delete_object(Bucket=bucket, Key=key)["VersionId"]
+
+    def restore(self, key, days=None, tier="Standard"):
+        """RestoreObject; without days, out of an archive tier of Intelligent-Tiering."""
+        request = {"GlacierJobParameters": {"Tier": tier}} | ({"Days": days} if days else {})
+        self.s3.restore_object(Bucket=SOURCE, Key=key, RestoreRequest=request)
 
     def tag(self, key, bucket=SOURCE, **tags):
         """Replaces the tags of an object."""
@@ -417,6 +435,18 @@ class Cloud:
         version = self.put("good")
         rows = [(SOURCE, "good", version)] * good
         return self.manifest(rows + [(SOURCE, "bad", version)] * bad, key=key)
+
+    def copy_role(self, name="copier"):
+        """The role of a job that copies objects of the source onto themselves (S3 User Guide,
+        "Granting permissions for S3 Batch Operations": Copy objects)."""
+        return self.role(
+            name, BATCH_SERVICE,
+            allow(["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAcl",
+                   "s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObject",
+                   "s3:PutObjectAcl", "s3:PutObjectTagging"], arn(SOURCE, "*")),
+            allow("s3:ListBucket", arn(SOURCE)),
+            allow(["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], arn(REPORTS, "*")),
+        )
 
     def inventory(self, files, schema="Bucket, Key, VersionId", folder="inventory",
                   suffix="csv"):

@@ -1,4 +1,4 @@
-"""One emulator for the whole session, and an empty world for every test."""
+"""One emulator for the whole run, and an empty world for every test."""
 
 import json
 import os

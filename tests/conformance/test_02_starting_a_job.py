@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from cloud import (CSV_FORMAT, DESTINATION, GENERATED_FORMAT, INVENTORY_FORMAT, REPORTS, SOURCE,
-                   arn, generator, manifest_output, refusal, rule)
+from cloud import (CSV_FORMAT, DESTINATION, GENERATED_FORMAT, INVENTORY_FORMAT, OTHER_ACCOUNT,
+                   REPORTS, SOURCE, arn, generator, manifest_output, refusal, rule)
 
 
 def test_a_job_follows_a_first_rule(pair):
@@ -45,8 +45,8 @@ def test_a_job_serves_a_configuration_as_it_is(pair):
 
 
 def test_a_job_runs_every_rule_of_the_configuration(pair):
-    """S3 User Guide, "Troubleshooting replication": an old broken rule fails the tasks of a job that
-    was started for a new one."""
+    """S3 User Guide, "Troubleshooting replication": an old broken rule fails the tasks of a job
+    that was started for a new one."""
     pair.bucket("broken")
     pair.replicate(rule(), rule("broken", id="broken", priority=2))
     pair.put("k")
@@ -292,7 +292,7 @@ def test_the_same_request_under_another_token_is_another_job(pair):
 
 def test_a_request_for_another_account_is_refused(pair):
     pair.replicate()
-    request = pair.job_request(AccountId="444455556666")
+    request = pair.job_request(AccountId=OTHER_ACCOUNT)
     assert refusal(pair.s3control.create_job, **request).code == "AccessDenied"
 
 

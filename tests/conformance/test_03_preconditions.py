@@ -1,6 +1,6 @@
 """What has to be there before a job, and what is said when it is not: CreateJob refuses hardly
-anything; the rest fails the job or its tasks minutes later (S3 User Guide, "Troubleshooting S3 Batch
-Operations": API failures and job failures)."""
+anything; the rest fails the job or its tasks minutes later (S3 User Guide, "Troubleshooting S3
+Batch Operations": API failures and job failures)."""
 
 import base64
 import hashlib
@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from cloud import (BATCH_SERVICE, REPORTS, REPLICATION_SERVICE, SOURCE, allow, arn, csv_of,
-                   generator, manifest_output, refusal, trust)
+from cloud import (BATCH_SERVICE, OTHER_ACCOUNT, REPORTS, REPLICATION_SERVICE, SOURCE, allow, arn,
+                   csv_of, generator, manifest_output, refusal, trust)
 
 READING_FORBIDDEN = "Reading the manifest is forbidden: AccessDenied"
 REPORT_UNWRITTEN = ("The job report could not be written to your report bucket. "
@@ -58,7 +58,7 @@ def test_a_generated_job_over_a_source_of_another_owner_than_expected_fails(pair
     pair.put("k")
     pair.replicate()
     made = generator()
-    made["S3JobManifestGenerator"]["ExpectedBucketOwner"] = "444455556666"
+    made["S3JobManifestGenerator"]["ExpectedBucketOwner"] = OTHER_ACCOUNT
     job = pair.run_job(ManifestGenerator=made)
     assert job["Status"] == "Failed" and job["FailureReasons"]
 
@@ -67,7 +67,7 @@ def test_a_generated_job_over_a_source_of_another_owner_than_expected_fails(pair
 
 def test_a_role_of_another_account_may_not_be_passed(pair):
     pair.replicate()
-    request = pair.job_request(RoleArn="arn:aws:iam::444455556666:role/batch")
+    request = pair.job_request(RoleArn=f"arn:aws:iam::{OTHER_ACCOUNT}:role/batch")
     refused = refusal(pair.s3control.create_job, **request)
     assert (refused.code, refused.status) == ("AccessDenied", 403)
     assert "Cross-account pass role is not allowed" in refused.message
@@ -281,7 +281,7 @@ def test_a_generated_manifest_that_cannot_be_written_fails_the_job(pair):
 
 
 @pytest.mark.parametrize("changes", [
-    {"Bucket": arn("nowhere")}, {"ExpectedManifestBucketOwner": "444455556666"},
+    {"Bucket": arn("nowhere")}, {"ExpectedManifestBucketOwner": OTHER_ACCOUNT},
 ], ids=["not there", "not of the expected owner"])
 def test_a_generated_manifest_for_the_wrong_bucket_fails_the_job(pair, changes):
     one_row(pair)
@@ -314,21 +314,34 @@ def test_a_report_bucket_that_is_not_there_fails_the_job(pair):
 
 def test_a_report_bucket_of_another_owner_than_expected_fails_the_job(pair):
     manifest = one_row(pair)
-    report = pair.report(ExpectedBucketOwner="444455556666")
+    report = pair.report(ExpectedBucketOwner=OTHER_ACCOUNT)
     assert why(pair.run_job(Manifest=manifest, Report=report)) == REPORT_UNWRITTEN
     assert not pair.keys(REPORTS, "jobs/")
 
 
+def test_a_report_bucket_that_locks_what_is_written_fails_the_job(pair):
+    """S3 User Guide, "Troubleshooting S3 Batch Operations": a report is a plain PUT, which a bucket
+    with a default retention refuses."""
+    manifest = one_row(pair)
+    pair.bucket("locked", locked=True)
+    pair.permit("batch", allow("s3:PutObject", arn("locked", "*")), name="locked")
+    pair.s3.put_object_lock_configuration(Bucket="locked", ObjectLockConfiguration={
+        "ObjectLockEnabled": "Enabled",
+        "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}})
+    job = pair.run_job(Manifest=manifest, Report=pair.report(Bucket=arn("locked")))
+    assert why(job) == REPORT_UNWRITTEN
+
+
 def test_a_report_bucket_of_another_account_needs_its_permission(pair):
     """S3 User Guide, "Permissions for S3 Batch Operations": both accounts have to allow it."""
-    pair.bucket("theirs", account="444455556666")
+    pair.bucket("theirs", account=OTHER_ACCOUNT)
     pair.permit("batch", allow("s3:PutObject", arn("theirs", "*")), name="theirs")
     manifest = one_row(pair)
     report = pair.report(Bucket=arn("theirs"))
     assert why(pair.run_job(Manifest=manifest, Report=report)) == REPORT_UNWRITTEN
-    pair.s3_of("444455556666").put_bucket_policy(Bucket="theirs", Policy=json.dumps({
-        "Statement": [{"Effect": "Allow", "Principal": {"AWS": pair.role_arn("batch")},
-                       "Action": "s3:PutObject", "Resource": arn("theirs", "*")}]}))
+    grant = allow("s3:PutObject", arn("theirs", "*"))
+    grant["Principal"] = {"AWS": pair.role_arn("batch")}
+    pair.bucket_policy("theirs", grant, account=OTHER_ACCOUNT)
     assert pair.run_job(Manifest=manifest, Report=report)["Status"] == "Complete"
 
 
@@ -340,6 +353,16 @@ def test_the_minimal_role_of_a_job_over_a_manifest_suffices(pair):
                      allow(["s3:GetObject", "s3:GetObjectVersion"], arn(REPORTS, "*")),
                      allow("s3:PutObject", arn(REPORTS, "*")))
     assert pair.row(pair.run_job(Manifest=manifest, RoleArn=role)).status == "succeeded"
+
+
+def test_the_cli_may_not_pass_a_role_of_another_account(pair):
+    pair.replicate()
+    answer = pair.cli(
+        "s3control", "create-job", "--account-id", pair.account, "--operation",
+        {"S3ReplicateObject": {}}, "--manifest-generator", generator(), "--report",
+        pair.report(), "--priority", "1", "--role-arn", f"arn:aws:iam::{OTHER_ACCOUNT}:role/batch")
+    assert answer.code != 0
+    assert "AccessDenied" in answer.error and "Cross-account pass role" in answer.error
 
 
 def test_the_cli_shows_why_a_job_failed(pair):

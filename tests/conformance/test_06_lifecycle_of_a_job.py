@@ -2,9 +2,8 @@
 
 import pytest
 
-from cloud import REPORTS, generator, refusal
+from cloud import generator, refusal
 
-# Of a task that fails, the manifest names nothing; of one that succeeds, always the same version.
 REACHED = ["New", "Preparing", "Ready", "Active", "Completing", "Complete"]
 
 

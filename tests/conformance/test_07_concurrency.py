@@ -82,7 +82,7 @@ def test_a_higher_priority_past_six_pauses_the_lowest(slow):
 def one_place(slow):
     """One job at a time, a job of low priority that is active, and one of a higher priority."""
     slow.settings(active_jobs_max=1)
-    manifest = slow.long_manifest(30)
+    manifest = slow.long_manifest(60)
     low = slow.create_job(Manifest=manifest, Priority=1)
     slow.wait_for(low, "Active")
     slow.advance(minutes=2)
@@ -101,12 +101,12 @@ def test_a_paused_job_makes_no_progress_and_goes_on_where_it_was(one_place):
     slow, low, high = one_place
     slow.wait_for(low, "Paused")
     before = slow.job(low)["ProgressSummary"]["NumberOfTasksSucceeded"]
-    assert 10 <= before < 30
+    assert 10 <= before < 60
     slow.wait_for(high, "Complete")
     assert slow.job(low)["ProgressSummary"]["NumberOfTasksSucceeded"] == before
     job = slow.finish(low)
-    assert job["ProgressSummary"]["NumberOfTasksSucceeded"] == 30
-    assert len(slow.rows(job)) == 30, "no task ran twice, none was left out"
+    assert job["ProgressSummary"]["NumberOfTasksSucceeded"] == 60
+    assert len(slow.rows(job)) == 60, "no task ran twice, none was left out"
 
 
 def test_a_paused_job_resumes_when_the_other_is_cancelled(one_place):
@@ -124,7 +124,7 @@ def test_a_paused_job_can_be_cancelled(one_place):
     slow.ask(low, "Cancelled")
     job = slow.finish(low)
     assert job["Status"] == "Cancelled"
-    assert len(slow.rows(job)) == job["ProgressSummary"]["NumberOfTasksSucceeded"] < 30
+    assert len(slow.rows(job)) == job["ProgressSummary"]["NumberOfTasksSucceeded"] < 60
     assert slow.finish(high)["Status"] == "Complete"
 
 

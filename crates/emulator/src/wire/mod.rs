@@ -5,6 +5,7 @@
 //! [`server`] from a socket. Both hand the router whole bodies and get whole answers: nothing streams.
 
 mod admin;
+mod authorize;
 mod caller;
 pub mod client;
 pub mod control;

@@ -21,12 +21,21 @@ pub(super) struct Asked {
     pub(super) path: String,
 }
 
+impl Asked {
+    /// The bucket and the key of an S3 request; empty where there is none.
+    pub(super) fn place(&self) -> (&str, &str) {
+        let path = self.path.strip_prefix('/').unwrap_or(&self.path);
+        path.split_once('/').unwrap_or((path, ""))
+    }
+}
+
 /// The sub-resources of a bucket, as the query and as the operations name them.
-const SUBRESOURCES: [(&str, &str); 14] = [
+const SUBRESOURCES: [(&str, &str); 15] = [
     ("accelerate", "BucketAccelerateConfiguration"),
     ("acl", "BucketAcl"),
     ("cors", "BucketCors"),
     ("encryption", "BucketEncryption"),
+    ("intelligent-tiering", "BucketIntelligentTieringConfiguration"),
     ("lifecycle", "BucketLifecycleConfiguration"),
     ("location", "BucketLocation"),
     ("notification", "BucketNotificationConfiguration"),
@@ -87,10 +96,12 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name)?.to_str().ok()
 }
 
-struct Query<'a>(&'a str);
+/// A query string.
+pub(super) struct Query<'a>(pub(super) &'a str);
 
 impl Query<'_> {
-    fn has(&self, wanted: &str) -> bool {
+    /// Whether it names this parameter.
+    pub(super) fn has(&self, wanted: &str) -> bool {
         self.0.split('&').any(|pair| pair.split('=').next() == Some(wanted))
     }
 }
@@ -100,12 +111,16 @@ fn of_object(method: &Method, query: &Query<'_>, headers: &HeaderMap) -> &'stati
     match *method {
         Method::PUT if query.has("tagging") => "PutObjectTagging",
         Method::PUT if query.has("acl") => "PutObjectAcl",
+        Method::PUT if query.has("retention") => "PutObjectRetention",
+        Method::PUT if query.has("legal-hold") => "PutObjectLegalHold",
         Method::PUT if query.has("uploadId") && copies => "UploadPartCopy",
         Method::PUT if query.has("uploadId") => "UploadPart",
         Method::PUT if copies => "CopyObject",
         Method::PUT => "PutObject",
         Method::GET if query.has("tagging") => "GetObjectTagging",
         Method::GET if query.has("acl") => "GetObjectAcl",
+        Method::GET if query.has("retention") => "GetObjectRetention",
+        Method::GET if query.has("legal-hold") => "GetObjectLegalHold",
         Method::GET if query.has("attributes") => "GetObjectAttributes",
         Method::GET if query.has("uploadId") => "ListParts",
         Method::GET => "GetObject",
@@ -138,6 +153,9 @@ fn of_bucket(method: &Method, query: &Query<'_>) -> String {
         Method::DELETE => ("Delete", "DeleteBucket"),
         _ => return String::new(),
     };
+    if *method == Method::DELETE && query.has("lifecycle") {
+        return "DeleteBucketLifecycle".to_owned();
+    }
     match SUBRESOURCES.iter().find(|(marker, _)| query.has(marker)) {
         Some((_, resource)) => format!("{verb}{resource}"),
         None => otherwise.to_owned(),

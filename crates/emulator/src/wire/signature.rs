@@ -4,8 +4,9 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderValue, Request};
 use sha2::{Digest, Sha256};
+use time::format_description::well_known::Rfc2822;
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
@@ -16,6 +17,8 @@ use crate::world::{Answer, Refusal};
 const BLOCK: usize = 64;
 /// How far the clocks of a client and of AWS may be apart.
 const SKEW_MAX: Duration = Duration::minutes(15);
+/// The longest life of a presigned request: a week.
+const EXPIRES_MAX_S: i64 = 604_800;
 
 /// The parts of an `Authorization` header.
 struct Claim<'a> {
@@ -58,11 +61,13 @@ pub(super) fn check(
 }
 
 /// Whether a request that carries its time in a header was signed within 15 minutes of now, on the
-/// wall clock (S3 API Reference: authenticating requests).
+/// wall clock, and whether a presigned one has a lifetime that it may have (S3 API Reference:
+/// authenticating requests).
 ///
 /// # Errors
-/// 403 `RequestTimeTooSkewed`.
+/// 403 `RequestTimeTooSkewed`, 400 `AuthorizationQueryParametersError`.
 pub(super) fn check_time(request: &Request<Bytes>, now: SystemTime) -> Answer<()> {
+    check_expires(request.uri().query().unwrap_or_default())?;
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
     let signed = header(request.headers(), "authorization").is_some();
     let said = header(request.headers(), "x-amz-date").filter(|_| signed);
@@ -75,6 +80,37 @@ pub(super) fn check_time(request: &Request<Bytes>, now: SystemTime) -> Answer<()
     }
     let message = "The difference between the request time and the current time is too large.";
     Err(Refusal::new(403, "RequestTimeTooSkewed", message))
+}
+
+fn check_expires(query: &str) -> Answer<()> {
+    let expires = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Expires="));
+    let message = match expires.map(str::parse::<i64>) {
+        None | Some(Ok(0..=EXPIRES_MAX_S)) => return Ok(()),
+        Some(Ok(..0)) => "X-Amz-Expires must be non-negative",
+        Some(Ok(_)) => {
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"
+        }
+        Some(Err(_)) => "X-Amz-Expires should be a number",
+    };
+    Err(Refusal::new(400, "AuthorizationQueryParametersError", message))
+}
+
+/// A request may be signed with `Date` where it has no `X-Amz-Date`; from here on it has.
+pub(super) fn date(request: &mut Request<Bytes>) {
+    let headers = request.headers();
+    if headers.contains_key("x-amz-date") || !headers.contains_key("authorization") {
+        return;
+    }
+    let Some(date) =
+        header(headers, "date").and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok())
+    else {
+        return;
+    };
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    if let Some(date) = date.format(format).ok().and_then(|date| HeaderValue::from_str(&date).ok())
+    {
+        request.headers_mut().insert("x-amz-date", date);
+    }
 }
 
 fn read(authorization: &str) -> Option<Claim<'_>> {
@@ -135,7 +171,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     /// The worked example of the IAM User Guide.
@@ -177,6 +213,29 @@ mod tests {
         };
         assert_eq!((late(14), late(-15)), (Ok(()), Ok(())));
         assert_eq!(late(16), Err("RequestTimeTooSkewed".to_owned()));
+    }
+
+    #[test]
+    fn a_presigned_request_lives_a_week_at_most() {
+        for (query, code) in [
+            ("", None),
+            ("X-Amz-Expires=0", None),
+            ("a=b&X-Amz-Expires=604800", None),
+            ("X-Amz-Expires=604801", Some("AuthorizationQueryParametersError")),
+            ("X-Amz-Expires=-1", Some("AuthorizationQueryParametersError")),
+            ("X-Amz-Expires=soon", Some("AuthorizationQueryParametersError")),
+        ] {
+            assert_eq!(check_expires(query).err().map(|it| it.code).as_deref(), code, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_date_will_do_where_there_is_no_amz_date() {
+        let mut request = example("00");
+        request.headers_mut().remove("x-amz-date");
+        request.headers_mut().insert("date", "Sun, 30 Aug 2015 12:36:00 -0000".parse().unwrap());
+        date(&mut request);
+        assert_eq!(request.headers()["x-amz-date"], "20150830T123600Z");
     }
 
     #[test]

@@ -47,6 +47,19 @@ pub(crate) fn object(world: &World, role: &str, action: &str, name: &str, key: &
     bucket(world, role, action, name, &format!("arn:aws:s3:::{name}/{key}"))
 }
 
+/// Whether a bucket's own policy lets another account do `action` on `resource`.
+pub(crate) fn stranger(
+    world: &World,
+    account: &str,
+    action: &str,
+    name: &str,
+    resource: &str,
+) -> bool {
+    let root = format!("arn:aws:iam::{account}:root");
+    let (_, theirs) = decisions(world, &root, action, name, resource);
+    theirs == Decision::Allowed
+}
+
 /// Whether the role is denied `action` on an object by name, which is more than not being allowed it.
 pub(crate) fn is_denied(world: &World, role: &str, action: &str, name: &str, key: &str) -> bool {
     let object = format!("arn:aws:s3:::{name}/{key}");

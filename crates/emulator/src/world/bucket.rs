@@ -1,6 +1,6 @@
 //! A bucket: its versions and its sub-resources.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Millis;
 use super::lifecycle::Rule;
@@ -8,7 +8,7 @@ use super::notification::NotificationConfig;
 use super::object::{Tags, Version};
 use super::ops::archive::Tiering;
 use super::ops::lock::ObjectLock;
-use super::ops::multipart::Upload;
+use super::ops::multipart::{Completed, Upload};
 use super::policy::Statement;
 use super::replication::rules::ReplicationConfig;
 
@@ -50,6 +50,8 @@ pub struct Bucket {
     pub keys: BTreeMap<String, Vec<Version>>,
     /// Multipart uploads that were not finished, by upload id.
     pub uploads: BTreeMap<String, Upload>,
+    /// The last uploads that were completed.
+    pub completed: VecDeque<Completed>,
     /// `GetBucketReplication`.
     pub replication: Option<ReplicationConfig>,
     /// `GetBucketNotificationConfiguration`.

@@ -106,6 +106,15 @@ pub fn validate(rules: &[Rule]) -> Answer<()> {
         if !acts {
             return refuse("InvalidRequest", "At least one action needs to be specified in a rule");
         }
+        let dates = rule.transitions.iter().map(|(when, _)| when);
+        let end = match &rule.expiration {
+            Some(Expiration::When(when)) => Some(when),
+            _ => None,
+        };
+        let odd = |when: &When| matches!(when, When::Date(date) if date % DAY != 0);
+        if dates.chain(end).any(odd) {
+            return refuse("InvalidArgument", "'Date' must be at midnight GMT");
+        }
         let late = |when: &When| matches!(when, When::Days(days) if *days < 1);
         let expires = matches!(&rule.expiration, Some(Expiration::When(when)) if late(when));
         let early = rule.noncurrent.is_some_and(|it| it.days < 1);

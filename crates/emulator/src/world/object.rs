@@ -112,6 +112,8 @@ pub struct Content {
     pub metadata: Fields,
     /// Checksums by algorithm name (`CRC32`, `SHA256`, …), base64.
     pub checksums: Fields,
+    /// The checksum of each part, of the same algorithm, where the parts came with one.
+    pub part_checksums: Vec<String>,
 }
 
 /// An object version or a delete marker.

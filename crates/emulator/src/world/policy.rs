@@ -106,6 +106,12 @@ impl Statement {
         }
     }
 
+    /// Whether it allows `action` on some resource.
+    pub(super) fn permits(&self, action: &str) -> bool {
+        let named = self.actions.iter().any(|pattern| like(pattern, action, true));
+        self.effect == Effect::Allow && named != self.not_actions
+    }
+
     fn matches(&self, question: &Question<'_>) -> bool {
         let action = self.actions.iter().any(|pattern| like(pattern, question.action, true));
         let resource = self.resources.iter().any(|pattern| like(pattern, question.resource, false));

@@ -12,6 +12,8 @@ use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use super::authorize::may_pass;
+use super::caller::Caller;
 use super::xml::Element;
 use crate::world::{Answer, Refusal, World, jobs};
 
@@ -19,8 +21,12 @@ const ROOT: &str = "/v20180820/jobs";
 const NAMESPACE: &str = "http://awss3control.amazonaws.com/doc/2018-08-20/";
 
 /// Answers one request.
-pub(crate) fn handle(world: &mut World, request: &Request<Bytes>) -> Response<Bytes> {
-    let (status, document) = match dispatch(world, request) {
+pub(crate) fn handle(
+    world: &mut World,
+    request: &Request<Bytes>,
+    caller: &Caller,
+) -> Response<Bytes> {
+    let (status, document) = match dispatch(world, request, caller) {
         Ok(Some(answer)) => (200, Some(answer)),
         Ok(None) => (200, None),
         Err(refusal) => (refusal.status, Some(error(&refusal))),
@@ -51,8 +57,12 @@ pub(crate) fn operation(method: &Method, path: &str) -> Option<&'static str> {
     })
 }
 
-fn dispatch(world: &mut World, request: &Request<Bytes>) -> Answer<Option<Element>> {
-    check_account(world, request)?;
+fn dispatch(
+    world: &mut World,
+    request: &Request<Bytes>,
+    caller: &Caller,
+) -> Answer<Option<Element>> {
+    check_account(world, request, caller)?;
     let path = request.uri().path();
     let query = Query::of(request.uri().query().unwrap_or_default());
     let rest = path.strip_prefix(ROOT).unwrap_or_default();
@@ -60,7 +70,9 @@ fn dispatch(world: &mut World, request: &Request<Bytes>) -> Answer<Option<Elemen
     let body = || std::str::from_utf8(request.body()).map_err(|_| bad("The body is not UTF-8"));
     match operation(request.method(), path) {
         Some("CreateJob") => {
-            let id = jobs::create(world, read::create_job(body()?)?)?;
+            let asked = read::create_job(body()?)?;
+            may_pass(world, caller, &asked.role)?;
+            let id = jobs::create(world, asked)?;
             Ok(Some(Element::new("CreateJobResult").text("JobId", id)))
         }
         Some("ListJobs") => list(world, &query).map(Some),
@@ -90,13 +102,14 @@ fn dispatch(world: &mut World, request: &Request<Bytes>) -> Answer<Option<Elemen
     }
 }
 
-fn check_account(world: &World, request: &Request<Bytes>) -> Answer<()> {
-    match request.headers().get("x-amz-account-id") {
-        Some(account) if account.as_bytes() != world.config.account.as_bytes() => {
-            Err(Refusal::new(403, "AccessDenied", "Access Denied"))
-        }
-        _ => Ok(()),
+/// The account in the header, or before the host; jobs are those of the account itself.
+fn check_account(world: &World, request: &Request<Bytes>, caller: &Caller) -> Answer<()> {
+    let asked = request.headers().get("x-amz-account-id");
+    let other = asked.is_some_and(|asked| asked.as_bytes() != world.config.account.as_bytes());
+    if other || caller.account != world.config.account {
+        return Err(Refusal::new(403, "AccessDenied", "Access Denied"));
     }
+    Ok(())
 }
 
 fn list(world: &mut World, query: &Query) -> Answer<Element> {

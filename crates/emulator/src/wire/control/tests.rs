@@ -15,6 +15,7 @@ use http::{Method, Request};
 
 use super::{handle, operation};
 use crate::Emulator;
+use crate::wire::caller::caller;
 use crate::world::iam::Role;
 use crate::world::{Config, World, ops};
 
@@ -210,7 +211,8 @@ fn what_is_not_done_is_refused_by_name() {
     let mut ask = |method: Method, path: &str, body: &str| {
         let body = Bytes::from(body.to_owned());
         let request = Request::builder().method(method).uri(path).body(body).unwrap();
-        let answer = handle(&mut world, &request);
+        let caller = caller(&world, None);
+        let answer = handle(&mut world, &request, &caller);
         (answer.status().as_u16(), String::from_utf8(answer.into_body().to_vec()).unwrap())
     };
     let (status, text) = ask(Method::PUT, "/v20180820/accesspoint/x", "");

@@ -67,7 +67,8 @@ pub(super) fn add_headers(
     }
 }
 
-fn http_date(at: Millis) -> String {
+/// The world's time as HTTP spells it.
+pub(super) fn http_date(at: Millis) -> String {
     let format = format_description!(
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
     );

@@ -57,11 +57,26 @@ fn checksum(content: &Content) -> Option<dto::Checksum> {
         checksum_crc64nvme: of("CRC64NVME"),
         checksum_sha1: of("SHA1"),
         checksum_sha256: of("SHA256"),
-        checksum_type: Some(dto::ChecksumType::from_static("FULL_OBJECT")),
+        checksum_type: Some(dto::ChecksumType::from_static(super::checksum::type_of(
+            &content.checksums,
+        ))),
     })
 }
 
-/// Without checksums of the parts there is only their number, as with S3.
+/// A part with nothing but its checksum.
+fn checked(content: &Content, number: i32) -> dto::ObjectPart {
+    let checksums = super::checksum::of_part(content, number).unwrap_or_default();
+    let of = |name: &str| checksums.get(name).map(str::to_owned);
+    dto::ObjectPart {
+        checksum_crc32: of("CRC32"),
+        checksum_crc32c: of("CRC32C"),
+        checksum_crc64nvme: of("CRC64NVME"),
+        checksum_sha1: of("SHA1"),
+        checksum_sha256: of("SHA256"),
+        ..Default::default()
+    }
+}
+
 fn parts(
     content: &Content,
     max: Option<i32>,
@@ -76,7 +91,7 @@ fn parts(
         .map(|(piece, number)| dto::ObjectPart {
             part_number: Some(number),
             size: i64::try_from(piece.len()).ok(),
-            ..Default::default()
+            ..checked(content, number)
         })
         .collect();
     let last = parts.last().and_then(|part| part.part_number).unwrap_or(after);

@@ -4,11 +4,16 @@ use s3s::{S3Request, S3Response, S3Result, dto};
 
 use super::fields::{self, timestamp};
 use super::{account_of, notification, plain, replication};
+use crate::wire::authorize::may_pass;
+use crate::wire::caller::Caller;
 use crate::world::bucket::Versioning;
 use crate::world::object::Tags;
 use crate::world::ops::encryption::key_arn;
 use crate::world::ops::{self, bucket as buckets};
-use crate::world::{Refusal, World};
+use crate::world::{Bucket, Refusal, World};
+
+/// The most buckets of one page (S3 API Reference: ListBuckets).
+const BUCKETS_MAX: i32 = 10_000;
 
 /// The Region that answers `GetBucketLocation` with nothing.
 const FIRST_REGION: &str = "us-east-1";
@@ -18,20 +23,41 @@ pub(super) fn list(
     request: S3Request<dto::ListBucketsInput>,
 ) -> S3Result<S3Response<dto::ListBucketsOutput>> {
     let account = account_of(world, &request);
-    let prefix = request.input.prefix.unwrap_or_default();
-    let mine = world.buckets.values().filter(|bucket| bucket.owner == account);
-    let buckets = mine
-        .filter(|bucket| bucket.name.starts_with(&prefix))
-        .map(|bucket| dto::Bucket {
-            bucket_region: Some(bucket.region.clone()),
-            creation_date: timestamp(bucket.created),
-            name: Some(bucket.name.clone()),
-        })
+    let dto::ListBucketsInput { bucket_region, continuation_token, max_buckets, prefix } =
+        request.input;
+    let most = usize::try_from(max_buckets.unwrap_or(BUCKETS_MAX)).unwrap_or(0);
+    if most == 0 {
+        return Err(fields::argument("MaxBuckets must be between 1 and 10000").into());
+    }
+    // The token is the last bucket of the page before.
+    let after = continuation_token.map(|token| hex::decode(token).map(String::from_utf8));
+    let after = match after {
+        None => None,
+        Some(Ok(Ok(name))) => Some(name),
+        Some(_) => return Err(fields::argument("The continuation token is not valid").into()),
+    };
+    let mut mine: Vec<&Bucket> = world
+        .buckets
+        .values()
+        .filter(|bucket| bucket.owner == account)
+        .filter(|bucket| prefix.as_ref().is_none_or(|prefix| bucket.name.starts_with(prefix)))
+        .filter(|bucket| bucket_region.as_ref().is_none_or(|region| *region == bucket.region))
+        .filter(|bucket| after.as_ref().is_none_or(|after| bucket.name > *after))
+        .take(most + 1)
         .collect();
+    let more = mine.len() > most;
+    mine.truncate(most);
+    let next = mine.last().filter(|_| more).map(|bucket| hex::encode(&bucket.name));
+    let told = |bucket: &&Bucket| dto::Bucket {
+        bucket_region: Some(bucket.region.clone()),
+        creation_date: timestamp(bucket.created),
+        name: Some(bucket.name.clone()),
+    };
     plain(dto::ListBucketsOutput {
-        buckets: Some(buckets),
+        buckets: Some(mine.iter().map(told).collect()),
+        continuation_token: next,
         owner: Some(owner(&account)),
-        ..Default::default()
+        prefix,
     })
 }
 
@@ -232,8 +258,12 @@ pub(super) fn put_replication(
     world: &mut World,
     request: S3Request<dto::PutBucketReplicationInput>,
 ) -> S3Result<S3Response<dto::PutBucketReplicationOutput>> {
+    let caller = request.extensions.get::<Caller>().cloned();
     let input = request.input;
     let config = replication::from_dto(input.replication_configuration)?;
+    if let Some(caller) = caller {
+        may_pass(world, &caller, &config.role)?;
+    }
     buckets::put_replication(world, &input.bucket, Some(config))?;
     plain(dto::PutBucketReplicationOutput::default())
 }

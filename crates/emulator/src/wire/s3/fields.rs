@@ -49,8 +49,8 @@ pub(super) fn stored(headers: &HeaderMap) -> Fields {
 
 /// `aws-chunked` says how the request came, not what the object is.
 fn without_chunks(encoding: &str) -> String {
-    let names = encoding.split(',').map(str::trim).filter(|name| *name != "aws-chunked");
-    names.collect::<Vec<_>>().join(",")
+    let names = encoding.split(',').filter(|name| name.trim() != "aws-chunked");
+    names.collect::<Vec<_>>().join(",").trim().to_owned()
 }
 
 /// Adds a header, unless its value cannot be one.

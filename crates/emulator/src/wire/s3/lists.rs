@@ -47,7 +47,9 @@ pub(super) fn objects_v2(
     world: &mut World,
     request: S3Request<dto::ListObjectsV2Input>,
 ) -> S3Result<S3Response<dto::ListObjectsV2Output>> {
-    let input = request.input;
+    let mut input = request.input;
+    // An empty one is none.
+    input.delimiter = input.delimiter.filter(|it| !it.is_empty());
     let size = page_size(input.max_keys)?;
     let after = match (&input.continuation_token, &input.start_after) {
         (Some(token), _) => token_read(token)?,
@@ -84,7 +86,9 @@ pub(super) fn objects(
     world: &mut World,
     request: S3Request<dto::ListObjectsInput>,
 ) -> S3Result<S3Response<dto::ListObjectsOutput>> {
-    let input = request.input;
+    let mut input = request.input;
+    // An empty one is none.
+    input.delimiter = input.delimiter.filter(|it| !it.is_empty());
     let size = page_size(input.max_keys)?;
     let asked = Request {
         prefix: input.prefix.clone().unwrap_or_default(),
@@ -168,7 +172,9 @@ pub(super) fn versions(
     world: &mut World,
     request: S3Request<dto::ListObjectVersionsInput>,
 ) -> S3Result<S3Response<dto::ListObjectVersionsOutput>> {
-    let input = request.input;
+    let mut input = request.input;
+    // An empty one is none.
+    input.delimiter = input.delimiter.filter(|it| !it.is_empty());
     let size = page_size(input.max_keys)?;
     // The SDKs send an empty marker for the first page.
     let version_marker = input.version_id_marker.as_deref().filter(|id| !id.is_empty());

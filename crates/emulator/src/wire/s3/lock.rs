@@ -52,6 +52,15 @@ fn is_compliance(mode: &str) -> Answer<bool> {
     }
 }
 
+/// The mode in a document, where anything else is no document.
+fn mode_of(mode: &str) -> Answer<bool> {
+    is_compliance(mode).map_err(|_| malformed("Mode must be GOVERNANCE or COMPLIANCE"))
+}
+
+fn malformed(message: &str) -> Refusal {
+    Refusal::new(400, "MalformedXML", message)
+}
+
 fn mode(compliance: bool) -> &'static str {
     if compliance { "COMPLIANCE" } else { "GOVERNANCE" }
 }
@@ -75,16 +84,22 @@ pub(super) fn put_configuration(
     request: S3Request<dto::PutObjectLockConfigurationInput>,
 ) -> S3Result<S3Response<dto::PutObjectLockConfigurationOutput>> {
     let input = request.input;
-    let rule = input.object_lock_configuration.and_then(|config| config.rule);
+    let config = input.object_lock_configuration.ok_or_else(|| malformed("The body is empty"))?;
+    if config.object_lock_enabled.as_ref().map(|it| it.as_str()) != Some("Enabled") {
+        return Err(malformed("ObjectLockEnabled must be Enabled").into());
+    }
+    let rule = config.rule;
     let default = rule.and_then(|rule| rule.default_retention);
     let default = match default {
         None => None,
         Some(it) => {
-            let compliance = is_compliance(it.mode.as_ref().map_or("", |mode| mode.as_str()))?;
-            let span = it.days.or(it.years).unwrap_or_default();
-            if it.days.is_some() == it.years.is_some() || span < 1 {
-                let message = "Either Days or Years must be given, and be positive";
-                return Err(Refusal::new(400, "MalformedXML", message).into());
+            let compliance = mode_of(it.mode.as_ref().map_or("", |mode| mode.as_str()))?;
+            if it.days.is_some() == it.years.is_some() {
+                return Err(malformed("Either Days or Years must be given").into());
+            }
+            if it.days.or(it.years).unwrap_or_default() < 1 {
+                let message = "Default retention period must be a positive integer value.";
+                return Err(Refusal::new(400, "InvalidRetentionPeriod", message).into());
             }
             Some(DefaultRetention { compliance, days: it.days, years: it.years })
         }
@@ -125,12 +140,9 @@ pub(super) fn put_retention(
     let retention = match (asked.mode, asked.retain_until_date) {
         (None, None) => None,
         (Some(mode), Some(until)) => {
-            Some(Retention { compliance: is_compliance(mode.as_str())?, until: millis(until) })
+            Some(Retention { compliance: mode_of(mode.as_str())?, until: millis(until) })
         }
-        _ => {
-            let message = "Mode and RetainUntilDate must both be given";
-            return Err(Refusal::new(400, "MalformedXML", message).into());
-        }
+        _ => return Err(malformed("Mode and RetainUntilDate must both be given").into()),
     };
     let bypass = input.bypass_governance_retention == Some(true);
     let place = (input.bucket.as_str(), input.key.as_str());
@@ -143,6 +155,7 @@ pub(super) fn get_retention(
     request: S3Request<dto::GetObjectRetentionInput>,
 ) -> S3Result<S3Response<dto::GetObjectRetentionOutput>> {
     let input = request.input;
+    locks::required(world, &input.bucket)?;
     let version = get::version(world, &input.bucket, &input.key, input.version_id.as_deref())?;
     let retention = version.extra.as_ref().and_then(|extra| extra.retention).ok_or_else(none)?;
     plain(dto::GetObjectRetentionOutput {
@@ -162,7 +175,7 @@ pub(super) fn put_legal_hold(
     let on = match status.as_ref().map(|status| status.as_str()) {
         Some("ON") => true,
         Some("OFF") => false,
-        _ => return Err(Refusal::new(400, "MalformedXML", "Status must be ON or OFF").into()),
+        _ => return Err(malformed("Status must be ON or OFF").into()),
     };
     let place = (input.bucket.as_str(), input.key.as_str());
     locks::set_legal_hold(world, place, input.version_id.as_deref(), on)?;
@@ -174,12 +187,9 @@ pub(super) fn get_legal_hold(
     request: S3Request<dto::GetObjectLegalHoldInput>,
 ) -> S3Result<S3Response<dto::GetObjectLegalHoldOutput>> {
     let input = request.input;
-    let locked = bucket(world, &input.bucket)?.lock.is_some();
+    locks::required(world, &input.bucket)?;
     let version = get::version(world, &input.bucket, &input.key, input.version_id.as_deref())?;
     let on = version.extra.as_ref().is_some_and(|extra| extra.legal_hold);
-    if !locked {
-        return Err(none().into());
-    }
     plain(dto::GetObjectLegalHoldOutput {
         legal_hold: Some(dto::ObjectLockLegalHold {
             status: Some(dto::ObjectLockLegalHoldStatus::from_static(if on {

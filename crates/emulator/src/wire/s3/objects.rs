@@ -30,6 +30,7 @@ pub(super) fn put(
         headers: fields::stored(&headers),
         metadata: input.metadata.unwrap_or_default().into_iter().collect(),
         checksums,
+        part_checksums: Vec::new(),
     };
     let draft = Draft {
         content: Arc::new(content),

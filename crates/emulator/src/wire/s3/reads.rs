@@ -141,7 +141,16 @@ fn read(world: &World, headers: &HeaderMap, bytes: bool, read: &Read<'_>) -> S3R
     let Some(content) = version.content.clone() else {
         return Err(marker(version, 405));
     };
-    read.condition.check(&content.etag, version.modified)?;
+    read.condition.check(&content.etag, version.modified).map_err(|refusal| {
+        let mut headers = HeaderMap::new();
+        if refusal.status == 304 {
+            add(&mut headers, "etag", &format!("\"{}\"", content.etag));
+            add(&mut headers, "last-modified", &archive::http_date(version.modified));
+        }
+        let mut error = S3Error::from(refusal);
+        error.set_headers(headers);
+        error
+    })?;
     let stretch = match (read.part, read.span) {
         (Some(_), Some(_)) => {
             let message = "Cannot specify both Range header and partNumber query parameter";
@@ -163,8 +172,8 @@ fn read(world: &World, headers: &HeaderMap, bytes: bool, read: &Read<'_>) -> S3R
     {
         add(&mut headers, "x-amz-mp-parts-count", &parts.to_string());
     }
-    if read.checksums && stretch.is_none() {
-        checksum::add(&mut headers, &content.checksums);
+    if read.checksums && read.span.is_none() {
+        checksum::add_of(&mut headers, &content, read.part);
     }
     Ok(Found { content, headers, modified: version.modified, id: version.id.clone(), stretch })
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use s3s::{S3Request, S3Response, S3Result, dto};
 
 use super::fields::{self, argument, etag, timestamp};
 use super::{checksum, lock, plain, with_headers};
 use crate::world::World;
+use crate::world::object::Fields;
 use crate::world::ops::get::Span;
 use crate::world::ops::multipart::{self, Upload};
 use crate::world::ops::{self, put::storage_class};
@@ -20,7 +22,15 @@ pub(super) fn create(
     request: S3Request<dto::CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<dto::CreateMultipartUploadOutput>> {
     let S3Request { input, headers, .. } = request;
+    let checksum = checksum::of_upload(&headers)?;
+    let mut told = HeaderMap::new();
+    if let Some((algorithm, composite)) = &checksum {
+        fields::add(&mut told, "x-amz-checksum-algorithm", algorithm);
+        let kind = if *composite { "COMPOSITE" } else { "FULL_OBJECT" };
+        fields::add(&mut told, "x-amz-checksum-type", kind);
+    }
     let upload = Upload {
+        checksum,
         key: input.key.clone(),
         initiated: world.now(),
         headers: fields::stored(&headers),
@@ -32,12 +42,13 @@ pub(super) fn create(
         parts: BTreeMap::new(),
     };
     let id = multipart::create(world, &input.bucket, upload)?;
-    plain(dto::CreateMultipartUploadOutput {
+    let output = dto::CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(id),
         ..Default::default()
-    })
+    };
+    with_headers(output, told)
 }
 
 pub(super) fn part(
@@ -48,8 +59,9 @@ pub(super) fn part(
     let checksums = checksum::verified(&request, &body)?;
     let input = request.input;
     let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);
-    let tag = multipart::put_part(world, bucket, key, id, input.part_number, body)?;
-    let mut headers = http::HeaderMap::new();
+    let part = (body, checksums.clone());
+    let tag = multipart::put_part(world, bucket, key, id, input.part_number, part)?;
+    let mut headers = HeaderMap::new();
     checksum::add(&mut headers, &checksums);
     headers.remove("x-amz-checksum-type");
     with_headers(dto::UploadPartOutput { e_tag: Some(etag(&tag)), ..Default::default() }, headers)
@@ -81,7 +93,8 @@ pub(super) fn part_copy(
     };
     let bytes = multipart::copied_bytes(world, &source, span)?;
     let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);
-    let tag = multipart::put_part(world, bucket, key, id, input.part_number, bytes)?;
+    let part = (bytes, Fields::default());
+    let tag = multipart::put_part(world, bucket, key, id, input.part_number, part)?;
     plain(dto::UploadPartCopyOutput {
         copy_part_result: Some(dto::CopyPartResult {
             e_tag: Some(etag(&tag)),
@@ -96,7 +109,7 @@ pub(super) fn complete(
     world: &mut World,
     request: S3Request<dto::CompleteMultipartUploadInput>,
 ) -> S3Result<S3Response<dto::CompleteMultipartUploadOutput>> {
-    let input = request.input;
+    let S3Request { input, headers, .. } = request;
     let parts: Vec<(i32, Option<String>)> = input
         .multipart_upload
         .and_then(|upload| upload.parts)
@@ -106,13 +119,30 @@ pub(super) fn complete(
         .collect();
     let condition = fields::write_if(input.if_match, input.if_none_match)?;
     let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);
-    let written = multipart::complete(world, bucket, key, id, &parts, &condition)?;
+    let (written, checksums) = match multipart::completed(world, bucket, key, id) {
+        Some(before) => before,
+        None => {
+            let upload = multipart::find(world, bucket, key, id)?;
+            let numbers = parts.iter().map(|(number, _)| *number);
+            let made = checksum::of_parts(upload, numbers, &headers)?;
+            let checksums = made.0.clone();
+            (multipart::complete(world, bucket, key, id, &parts, made, &condition)?, checksums)
+        }
+    };
     let headers = fields::of_version(&written.encryption, written.version_id.as_ref());
+    let of = |name: &str| checksums.get(name).map(str::to_owned);
     let output = dto::CompleteMultipartUploadOutput {
         location: Some(format!("/{bucket}/{key}")),
         bucket: Some(input.bucket),
         key: Some(input.key),
         e_tag: Some(etag(&written.etag)),
+        checksum_crc32: of("CRC32"),
+        checksum_crc32c: of("CRC32C"),
+        checksum_crc64nvme: of("CRC64NVME"),
+        checksum_sha1: of("SHA1"),
+        checksum_sha256: of("SHA256"),
+        checksum_type: (!checksums.is_empty())
+            .then(|| dto::ChecksumType::from_static(checksum::type_of(&checksums))),
         ..Default::default()
     };
     with_headers(output, headers)

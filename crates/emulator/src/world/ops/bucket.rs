@@ -41,6 +41,7 @@ pub fn create(world: &mut World, name: &str, owner: &str, region: &str) -> Answe
         versioning: Versioning::default(),
         keys: Default::default(),
         uploads: Default::default(),
+        completed: Default::default(),
         replication: None,
         notification: NotificationConfig::default(),
         policy: None,

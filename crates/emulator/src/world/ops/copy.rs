@@ -116,7 +116,12 @@ fn redone(content: Arc<Content>, metadata: Option<(Fields, Fields)>) -> Arc<Cont
         body: body.into(),
         headers,
         metadata,
-        checksums: content.checksums.clone(),
+        // A checksum that is made of the parts' has no meaning without them.
+        checksums: (content.checksums.iter())
+            .filter(|(_, value)| !value.contains('-'))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        part_checksums: Vec::new(),
     })
 }
 

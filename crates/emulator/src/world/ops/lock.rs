@@ -110,8 +110,9 @@ pub fn set_retention(
     let now = world.now();
     let version = locked(world, (name, key), version_id)?;
     let before = version.extra.as_ref().and_then(|extra| extra.retention);
+    // It can be prolonged; neither its mode nor its end can be taken back.
     let weaker = |before: Retention| {
-        retention.is_none_or(|it| it.until < before.until || (before.compliance && !it.compliance))
+        retention.is_none_or(|it| it.until < before.until || before.compliance != it.compliance)
     };
     let binding = before.filter(|it| now < it.until && weaker(*it));
     if binding.is_some_and(|it| it.compliance || !bypass) {
@@ -136,14 +137,20 @@ pub fn set_legal_hold(
     Ok(())
 }
 
+/// Whether the bucket has a lock at all.
+///
+/// # Errors
+/// 404 `NoSuchBucket`, 400 `InvalidRequest`.
+pub fn required(world: &World, name: &str) -> Answer<()> {
+    bucket(world, name)?.lock.map(drop).ok_or_else(no_lock)
+}
+
 fn locked<'a>(
     world: &'a mut World,
     (name, key): (&str, &str),
     version_id: Option<&str>,
 ) -> Answer<&'a mut Version> {
-    if bucket(world, name)?.lock.is_none() {
-        return Err(no_lock());
-    }
+    required(world, name)?;
     let id = get::version(world, name, key, version_id)?.id.clone();
     let versions = bucket_mut(world, name)?.keys.get_mut(key);
     versions

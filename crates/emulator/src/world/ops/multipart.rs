@@ -36,6 +36,8 @@ pub struct Upload {
     pub encryption: Option<Encryption>,
     /// The lock that was asked for.
     pub lock: lock::Asked,
+    /// The algorithm of the object's checksum, and whether it is made of the parts' checksums.
+    pub checksum: Option<(String, bool)>,
     /// The parts that have arrived, by number.
     pub parts: BTreeMap<i32, Part>,
 }
@@ -47,6 +49,8 @@ pub struct Part {
     pub bytes: Bytes,
     /// Their MD5 in hexadecimal.
     pub etag: String,
+    /// Checksums that came with them, by algorithm.
+    pub checksums: Fields,
     /// When it arrived.
     pub modified: Millis,
 }
@@ -86,14 +90,14 @@ pub fn put_part(
     key: &str,
     id: &str,
     number: i32,
-    bytes: Bytes,
+    (bytes, checksums): (Bytes, Fields),
 ) -> Answer<String> {
     find(world, bucket_name, key, id)?;
     if !(1..=PARTS_MAX).contains(&number) {
         let message = "Part number must be an integer between 1 and 10000, inclusive";
         return Err(Refusal::new(400, "InvalidArgument", message));
     }
-    let part = Part { etag: put::md5_hex(&bytes), modified: world.now(), bytes };
+    let part = Part { etag: put::md5_hex(&bytes), checksums, modified: world.now(), bytes };
     let etag = part.etag.clone();
     let upload = bucket_mut(world, bucket_name)?.uploads.get_mut(id);
     upload.ok_or_else(no_such_upload)?.parts.insert(number, part);
@@ -111,6 +115,7 @@ pub fn complete(
     key: &str,
     id: &str,
     parts: &[(i32, Option<String>)],
+    (checksums, part_checksums): (Fields, Vec<String>),
     condition: &WriteIf,
 ) -> Answer<Written> {
     let upload = find(world, bucket_name, key, id)?;
@@ -120,7 +125,8 @@ pub fn complete(
         etag,
         headers: upload.headers.clone(),
         metadata: upload.metadata.clone(),
-        checksums: Fields::default(),
+        checksums: checksums.clone(),
+        part_checksums,
     };
     let draft = Draft {
         content: Arc::new(content),
@@ -131,8 +137,42 @@ pub fn complete(
     };
     let event = "ObjectCreated:CompleteMultipartUpload";
     let written = put::object(world, bucket_name, key, draft, condition, event)?;
-    bucket_mut(world, bucket_name)?.uploads.remove(id);
+    let bucket = bucket_mut(world, bucket_name)?;
+    bucket.uploads.remove(id);
+    if bucket.completed.len() == COMPLETED_MAX {
+        bucket.completed.pop_front();
+    }
+    bucket.completed.push_back(Completed {
+        id: id.to_owned(),
+        key: key.to_owned(),
+        written: written.clone(),
+        checksums,
+    });
     Ok(written)
+}
+
+/// An upload that was completed: asked to complete it again, S3 says the same again.
+#[derive(Debug, Clone)]
+pub struct Completed {
+    id: String,
+    key: String,
+    written: Written,
+    checksums: Fields,
+}
+
+/// How many completed uploads a bucket remembers.
+const COMPLETED_MAX: usize = 1_000;
+
+/// What was said when this upload was completed, if it was.
+pub fn completed(
+    world: &World,
+    bucket_name: &str,
+    key: &str,
+    id: &str,
+) -> Option<(Written, Fields)> {
+    let completed = &world.buckets.get(bucket_name)?.completed;
+    let found = completed.iter().find(|it| it.id == id && it.key == key)?;
+    Some((found.written.clone(), found.checksums.clone()))
 }
 
 /// The pieces of the object and its ETag: the MD5 of the parts' MD5s, and how many they are.
@@ -190,6 +230,13 @@ pub fn copied_bytes(
         ..refusal
     })?;
     match span {
+        Some(get::Span::From(_, Some(last))) if last >= content.body.len() => {
+            let message = format!(
+                "Range specified is not valid for source object of size: {}",
+                content.body.len()
+            );
+            Err(Refusal::new(400, "InvalidArgument", message))
+        }
         Some(span) => Ok(get::slice(&content.body, span)?.0),
         None => Ok(get::whole(&content.body)),
     }

@@ -50,7 +50,7 @@ impl Draft {
 /// A version that was just written.
 #[derive(Debug, Clone)]
 pub struct Written {
-    /// Its id; `None` in a bucket that was never versioned.
+    /// Its id; `None` in a bucket whose versioning is not enabled.
     pub version_id: Option<Arc<str>>,
     /// Its ETag, without quotes.
     pub etag: String,
@@ -105,6 +105,7 @@ pub fn store_under(
         headers: Fields::from_iter([("content-type".to_owned(), content_type.to_owned())]),
         metadata: Fields::default(),
         checksums: Fields::default(),
+        part_checksums: Vec::new(),
     };
     let draft = Draft { encryption: Some(encryption), ..Draft::new(content) };
     Ok(object(world, bucket, key, draft, &WriteIf::default(), "ObjectCreated:Put")?.etag)
@@ -143,7 +144,8 @@ pub fn object(
     let id = insert(world, bucket_name, key, version)?;
     replication::on_write(world, bucket_name, key, &id, Trigger::Put);
     notification::on_object(world, bucket_name, key, &id, event);
-    let versioned = bucket(world, bucket_name)?.versioning != Versioning::Unversioned;
+    // Where versioning is suspended, the answer to a write names no version either.
+    let versioned = bucket(world, bucket_name)?.versioning == Versioning::Enabled;
     Ok(Written { version_id: versioned.then_some(id), etag, encryption: chosen, size })
 }
 

@@ -1,0 +1,171 @@
+//! Who may ask for what. The account itself may do anything with what is its own; a role session may do
+//! what the role's policies and the resource's allow; another account what a bucket's policy allows it
+//! (Service Authorization Reference: actions, resources, and condition keys for Amazon S3).
+
+use super::caller::Caller;
+use super::operation::Asked;
+use crate::world::fault::Service;
+use crate::world::{Answer, Refusal, World, access};
+
+/// Operations whose action has another name. What is not here is called as its operation.
+const ACTIONS: [(&str, &str); 33] = [
+    ("AbortMultipartUpload", "AbortMultipartUpload"),
+    ("CompleteMultipartUpload", "PutObject"),
+    ("CopyObject", "PutObject"),
+    ("CreateMultipartUpload", "PutObject"),
+    ("DeleteBucketEncryption", "PutEncryptionConfiguration"),
+    ("DeleteBucketIntelligentTieringConfiguration", "PutIntelligentTieringConfiguration"),
+    ("DeleteBucketLifecycle", "PutLifecycleConfiguration"),
+    ("DeleteBucketReplication", "PutReplicationConfiguration"),
+    ("DeleteBucketTagging", "PutBucketTagging"),
+    ("DeleteObjects", "DeleteObject"),
+    ("DeletePublicAccessBlock", "PutBucketPublicAccessBlock"),
+    ("GetBucketEncryption", "GetEncryptionConfiguration"),
+    ("GetBucketIntelligentTieringConfiguration", "GetIntelligentTieringConfiguration"),
+    ("GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"),
+    ("GetBucketNotificationConfiguration", "GetBucketNotification"),
+    ("GetBucketReplication", "GetReplicationConfiguration"),
+    ("GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"),
+    ("GetPublicAccessBlock", "GetBucketPublicAccessBlock"),
+    ("HeadBucket", "ListBucket"),
+    ("HeadObject", "GetObject"),
+    ("ListBuckets", "ListAllMyBuckets"),
+    ("ListMultipartUploads", "ListBucketMultipartUploads"),
+    ("ListObjectVersions", "ListBucketVersions"),
+    ("ListObjects", "ListBucket"),
+    ("ListObjectsV2", "ListBucket"),
+    ("ListParts", "ListMultipartUploadParts"),
+    ("PutBucketEncryption", "PutEncryptionConfiguration"),
+    ("PutBucketIntelligentTieringConfiguration", "PutIntelligentTieringConfiguration"),
+    ("PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"),
+    ("PutBucketNotificationConfiguration", "PutBucketNotification"),
+    ("PutBucketReplication", "PutReplicationConfiguration"),
+    ("UploadPart", "PutObject"),
+    ("UploadPartCopy", "PutObject"),
+];
+
+/// Actions that have a name of their own when a version is named.
+const VERSIONED: [&str; 7] = [
+    "DeleteObject",
+    "DeleteObjectTagging",
+    "GetObject",
+    "GetObjectAcl",
+    "GetObjectAttributes",
+    "GetObjectTagging",
+    "PutObjectTagging",
+];
+
+/// Whether the caller may do what is asked. `versioned`: a version is named; `source`: what a copy
+/// reads, as `bucket/key`, and whether it names a version.
+///
+/// # Errors
+/// 403 `AccessDenied`.
+pub(super) fn check(
+    world: &World,
+    caller: &Caller,
+    asked: &Asked,
+    versioned: bool,
+    source: Option<(&str, bool)>,
+) -> Answer<()> {
+    if asked.service != Service::S3 {
+        return check_service(world, caller, asked);
+    }
+    let action = action_of(&asked.operation, versioned);
+    let (bucket, key) = asked.place();
+    allowed(world, caller, &action, bucket, key)?;
+    let Some((source, versioned)) = source else {
+        return Ok(());
+    };
+    let (bucket, key) = source.split_once('/').unwrap_or((source, ""));
+    allowed(world, caller, &action_of("GetObject", versioned), bucket, key)
+}
+
+fn action_of(operation: &str, versioned: bool) -> String {
+    let name = ACTIONS.iter().find(|(known, _)| *known == operation);
+    let name = name.map_or(operation, |(_, action)| action);
+    match versioned && VERSIONED.contains(&name) {
+        true => format!("s3:{}", name.replacen("Object", "ObjectVersion", 1)),
+        false => format!("s3:{name}"),
+    }
+}
+
+fn allowed(world: &World, caller: &Caller, action: &str, bucket: &str, key: &str) -> Answer<()> {
+    let resource = match (bucket, key) {
+        ("", _) => "*".to_owned(),
+        (bucket, "") if action == "s3:DeleteObject" => format!("arn:aws:s3:::{bucket}/*"),
+        (bucket, "") => format!("arn:aws:s3:::{bucket}"),
+        (bucket, key) => format!("arn:aws:s3:::{bucket}/{key}"),
+    };
+    let fine = match (&caller.role, world.buckets.get(bucket)) {
+        (Some(role), _) => access::bucket(world, role, action, bucket, &resource),
+        // Whose name it is, CreateBucket finds out itself.
+        (None, _) if action == "s3:CreateBucket" => true,
+        (None, Some(owned)) if owned.owner != caller.account => {
+            access::stranger(world, &caller.account, action, bucket, &resource)
+        }
+        // What is not there is refused in its own words.
+        (None, _) => true,
+    };
+    if fine { Ok(()) } else { Err(Refusal::new(403, "AccessDenied", "Access Denied")) }
+}
+
+/// The other services: a role session needs the action, on whatever resource.
+fn check_service(world: &World, caller: &Caller, asked: &Asked) -> Answer<()> {
+    let Some(role) = &caller.role else {
+        return Ok(());
+    };
+    let service = match asked.service {
+        Service::S3 | Service::Control => "s3",
+        Service::Sqs => "sqs",
+        Service::Events => "events",
+        Service::Iam => "iam",
+        Service::Sts => "sts",
+        Service::Kms => "kms",
+    };
+    // Everybody may ask who they are, and an assumed role's trust is asked for itself.
+    if asked.service == Service::Sts {
+        return Ok(());
+    }
+    let action = format!("{service}:{}", asked.operation);
+    if world.iam.allows_somewhere(role, &action) {
+        return Ok(());
+    }
+    let message = format!("User: {role} is not authorized to perform: {action}");
+    Err(Refusal::new(403, "AccessDenied", message))
+}
+
+/// Whether the caller may hand this role to S3.
+///
+/// # Errors
+/// 403 `AccessDenied`.
+pub(super) fn may_pass(world: &World, caller: &Caller, role: &str) -> Answer<()> {
+    match &caller.role {
+        Some(me) if !world.iam.allows(me, "iam:PassRole", role) => {
+            let message = format!(
+                "User: {me} is not authorized to perform: iam:PassRole on resource: {role}"
+            );
+            Err(Refusal::new(403, "AccessDenied", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_have_the_names_of_the_reference() {
+        for (operation, versioned, action) in [
+            ("PutObject", false, "s3:PutObject"),
+            ("HeadObject", true, "s3:GetObjectVersion"),
+            ("GetObjectTagging", true, "s3:GetObjectVersionTagging"),
+            ("DeleteObject", true, "s3:DeleteObjectVersion"),
+            ("ListObjectsV2", false, "s3:ListBucket"),
+            ("GetBucketReplication", false, "s3:GetReplicationConfiguration"),
+            ("GetBucketPolicy", false, "s3:GetBucketPolicy"),
+        ] {
+            assert_eq!(action_of(operation, versioned), action);
+        }
+    }
+}
