@@ -47,6 +47,15 @@ pub struct LocalArgs {
     /// Seed of everything that chance decides.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Keep the account in this directory, across restarts [default: in memory].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Send S3's notifications to the queues of another server, `http://HOST:PORT`.
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
+    pub sqs_endpoint: Option<String>,
+    /// Send the events of jobs and configurations to the bus of another server.
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
+    pub events_endpoint: Option<String>,
     /// Print the ready line as JSON.
     #[arg(long)]
     pub json: bool,
@@ -59,6 +68,16 @@ pub enum Credentials {
     Printed,
     /// Any; nothing is checked.
     Any,
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    match rest {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '@']) => {
+            Ok(format!("http://{host}"))
+        }
+        _ => Err("an endpoint is http://HOST:PORT; TLS is not spoken".to_owned()),
+    }
 }
 
 fn account(text: &str) -> Result<String, String> {

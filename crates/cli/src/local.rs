@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use resilver_emulator::Emulator;
+use resilver_emulator::wire::forward::Elsewhere;
+use resilver_emulator::wire::journal::JournalError;
 use resilver_emulator::world::Config;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,14 +20,20 @@ use crate::error::{CliError, Exit};
 /// Exit code 1 when the address cannot be listened at.
 pub async fn run(args: &LocalArgs) -> Result<Exit, CliError> {
     let config = config(args)?;
-    let emulator = Emulator::new(config.clone());
-    let server = emulator.serve_running(args.listen, args.speed).await.map_err(|why| {
-        let next = match why.kind() {
-            ErrorKind::AddrInUse => "stop what listens there, or give another --listen",
-            _ => "give another --listen",
-        };
-        CliError::address(format!("cannot listen at {}: {why}", args.listen), next)
-    })?;
+    let emulator = match &args.data_dir {
+        None => Emulator::new(config.clone()),
+        Some(dir) => Emulator::open(dir, config.clone()).await.map_err(unusable)?,
+    };
+    let uri = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
+    let elsewhere = Elsewhere { sqs: uri(&args.sqs_endpoint), events: uri(&args.events_endpoint) };
+    let server =
+        emulator.serve_beside(args.listen, args.speed, elsewhere).await.map_err(|why| {
+            let next = match why.kind() {
+                ErrorKind::AddrInUse => "stop what listens there, or give another --listen",
+                _ => "give another --listen",
+            };
+            CliError::address(format!("cannot listen at {}: {why}", args.listen), next)
+        })?;
     // Before the ready line: whoever reads it may stop us at once.
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
@@ -37,7 +45,20 @@ pub async fn run(args: &LocalArgs) -> Result<Exit, CliError> {
         _ = terminate.recv() => {}
     }
     server.stop().await;
+    emulator.close().await;
     Ok(Exit::Done)
+}
+
+fn unusable(error: JournalError) -> CliError {
+    let next = match &error {
+        JournalError::File(..) => "name a directory that can be written",
+        JournalError::Taken(_) => "stop that server, or give another --data-dir",
+        JournalError::Other(..) => {
+            "give the same --account, --region and --seed, or another --data-dir"
+        }
+        JournalError::Foreign(..) => "give another --data-dir",
+    };
+    CliError::path(error.to_string(), next)
 }
 
 fn config(args: &LocalArgs) -> Result<Config, CliError> {

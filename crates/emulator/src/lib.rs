@@ -14,13 +14,19 @@ pub mod world;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use bytes::Bytes;
+use http::Request;
 
 use wire::client::InProcess;
+use wire::forward::Elsewhere;
+use wire::journal::{Entry, Journal, JournalError};
 use wire::outbox::{Outbox, Posted, Reply};
-use wire::router::Router;
+use wire::router::{Outcome, Router};
 use wire::server::Server;
 use world::{Config, Millis, World};
 
@@ -35,9 +41,43 @@ pub(crate) struct Shared {
     world: Arc<Mutex<World>>,
     pub(crate) router: Router,
     outbox: Mutex<Outbox>,
+    /// Where the past of the world is kept. Whoever changes a world that has one holds this meanwhile.
+    journal: tokio::sync::Mutex<Option<Journal>>,
+    journaled: AtomicBool,
 }
 
 impl Shared {
+    /// Answers one request, and writes it down where there is a journal.
+    pub(crate) async fn handle(&self, request: Request<Bytes>) -> Outcome {
+        if !self.journaled.load(Ordering::Relaxed) {
+            return self.router.handle(request).await;
+        }
+        let mut journal = self.journal.lock().await;
+        let (caller, changes) = self.router.weigh(&request);
+        if !changes {
+            drop(journal);
+            return self.router.handle(request).await;
+        }
+        let (now, chance) = self.with(|world| (world.now(), world.chance()));
+        let outcome = self.router.handle(request.clone()).await;
+        if let Some(journal) = journal.as_mut().filter(|_| outcome.counts()) {
+            let entry = Entry::of(&request, now, chance, &caller);
+            if let Err(why) = journal.add(&entry, request.body()) {
+                tracing::error!(%why, "the journal cannot be written: a restart will miss this");
+            }
+        }
+        outcome
+    }
+
+    /// Moves the clock, but not in the middle of a request that is written down.
+    pub(crate) async fn advance(&self, ms: Millis) {
+        let _turn = match self.journaled.load(Ordering::Relaxed) {
+            true => Some(self.journal.lock().await),
+            false => None,
+        };
+        self.with(|world| world.advance_to(world.now().saturating_add(ms)));
+    }
+
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
         act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -55,7 +95,41 @@ impl Emulator {
     pub fn new(config: Config) -> Self {
         let world = Arc::new(Mutex::new(World::new(config)));
         let router = Router::new(Arc::clone(&world));
-        Self { shared: Arc::new(Shared { world, router, outbox: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                world,
+                router,
+                outbox: Mutex::default(),
+                journal: tokio::sync::Mutex::new(None),
+                journaled: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// The account whose past is in `dir`, or a new one that will be kept there: every request that
+    /// changes it is written down, and done again when it is opened again.
+    ///
+    /// # Errors
+    /// When the directory holds another world, is in use, or cannot be read and written.
+    pub async fn open(dir: &Path, config: Config) -> Result<Self, JournalError> {
+        let mut journal = Journal::open(dir, &config)?;
+        let now = config.start;
+        let emulator = Self::new(Config { start: journal.start(), ..config });
+        let shared = &emulator.shared;
+        journal
+            .replay(async |at, chance, request| {
+                shared.with(|world| {
+                    world.advance_to(at);
+                    world.set_chance(chance);
+                });
+                shared.router.again(request).await;
+            })
+            .await?;
+        // The time goes on where nobody was there to see it.
+        shared.with(|world| world.advance_to(now));
+        *shared.journal.lock().await = Some(journal);
+        shared.journaled.store(true, Ordering::Relaxed);
+        Ok(emulator)
     }
 
     /// Looks at the world, or changes it behind the services' backs. Must not call back into the
@@ -111,6 +185,32 @@ impl Emulator {
     /// Those of binding the address.
     pub async fn serve_running(&self, addr: SocketAddr, speed: u32) -> io::Result<Server> {
         Server::bind(Arc::clone(&self.shared), addr, Some(speed)).await
+    }
+
+    /// As [`Self::serve_running`], with queues or a bus that are another server's.
+    ///
+    /// # Errors
+    /// Those of binding the address.
+    pub async fn serve_beside(
+        &self,
+        addr: SocketAddr,
+        speed: u32,
+        elsewhere: Elsewhere,
+    ) -> io::Result<Server> {
+        self.with(|world| {
+            world.parcels.queues = elsewhere.sqs.is_some();
+            world.parcels.bus = elsewhere.events.is_some();
+        });
+        let mut server = self.serve_running(addr, speed).await?;
+        server.forward(Arc::clone(&self.shared), elsewhere);
+        Ok(server)
+    }
+
+    /// Writes down the time that it is, where there is a journal: the last thing that a server does.
+    pub async fn close(&self) {
+        if let Ok(now) = Request::post("/_resilver/clock").body(Bytes::from("{\"advance_ms\":0}")) {
+            self.shared.handle(now).await;
+        }
     }
 
     /// Everything that was posted to hosts that are not AWS, in order.

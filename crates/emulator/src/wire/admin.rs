@@ -5,7 +5,7 @@
 //! | `GET`, `POST clock` | the world's time; `{"advance_ms": n}` moves it on |
 //! | `GET`, `POST`, `DELETE faults` | faults as data: adds, or forgets all |
 //! | `GET`, `POST settings` | the delays, and the answers to what AWS leaves open |
-//! | `POST reset` | an empty world, at the time that it is |
+//! | `POST reset` | an empty world with the settings of its beginning, at the time that it is |
 //! | `GET unimplemented` | what was asked for and is not emulated, and how often |
 //!
 //! Requests are not signed: whoever can reach the port can do this.
@@ -128,15 +128,17 @@ impl Settings {
 pub(super) fn handle(
     world: &mut World,
     unimplemented: &mut Unimplemented,
+    initial: &Config,
     request: &Request<Bytes>,
 ) -> Response<Bytes> {
     let what = request.uri().path().strip_prefix(PREFIX).unwrap_or_default();
-    let (status, body) = match run(world, unimplemented, request.method(), what, request.body()) {
-        Ok(body) => (StatusCode::OK, body),
-        Err((status, message, next)) => {
-            (status, json!({ "error": { "message": message, "next": next } }))
-        }
-    };
+    let (status, body) =
+        match run(world, unimplemented, initial, (request.method(), what), request.body()) {
+            Ok(body) => (StatusCode::OK, body),
+            Err((status, message, next)) => {
+                (status, json!({ "error": { "message": message, "next": next } }))
+            }
+        };
     let mut response = Response::new(Bytes::from(format!("{body}\n")));
     *response.status_mut() = status;
     set(&mut response, "content-type", "application/json");
@@ -149,8 +151,8 @@ type Wrong = (StatusCode, String, &'static str);
 fn run(
     world: &mut World,
     unimplemented: &mut Unimplemented,
-    method: &Method,
-    what: &str,
+    initial: &Config,
+    (method, what): (&Method, &str),
     body: &[u8],
 ) -> Result<Value, Wrong> {
     match (method, what) {
@@ -182,8 +184,9 @@ fn run(
             Ok(json!(Settings::of(world)))
         }
         (&Method::POST, "reset") => {
-            let config = Config { start: world.now(), ..world.config.clone() };
-            *world = World::new(config);
+            let (queues, bus) = (world.parcels.queues, world.parcels.bus);
+            *world = World::new(Config { start: world.now(), ..initial.clone() });
+            (world.parcels.queues, world.parcels.bus) = (queues, bus);
             *unimplemented = Unimplemented::default();
             Ok(clock(world))
         }
@@ -221,7 +224,8 @@ mod tests {
     fn ask(world: &mut World, method: &str, what: &str, body: &str) -> (u16, Value) {
         let request = Request::builder().method(method).uri(format!("{PREFIX}{what}"));
         let request = request.body(Bytes::from(body.to_owned())).unwrap();
-        let response = handle(world, &mut Unimplemented::default(), &request);
+        let initial = Config::default();
+        let response = handle(world, &mut Unimplemented::default(), &initial, &request);
         (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
     }
 

@@ -150,6 +150,20 @@ pub(super) fn may_pass(world: &World, caller: &Caller, role: &str) -> Answer<()>
     }
 }
 
+/// Whether the caller may tag the job that it creates.
+///
+/// # Errors
+/// 403 `AccessDenied`.
+pub(super) fn may_tag(world: &World, caller: &Caller) -> Answer<()> {
+    match &caller.role {
+        Some(me) if !world.iam.allows_somewhere(me, "s3:PutJobTagging") => {
+            let message = format!("User: {me} is not authorized to perform: s3:PutJobTagging");
+            Err(Refusal::new(403, "AccessDenied", message))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,7 +46,7 @@ impl InProcess {
         // On a wire others have their turn while one waits for its answer.
         tokio::task::yield_now().await;
         let response = if is_ours(&authority) {
-            let outcome = self.shared.router.handle(request, false).await;
+            let outcome = self.shared.handle(request).await;
             let broken = || {
                 ConnectorError::io(
                     "the emulator broke the connection: a fault was asked for".into(),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -17,10 +17,7 @@ use super::operation::{self, Asked, Query, header};
 use super::{authorize, control, events, kms, open, query, s3, signature, sqs};
 use crate::world::fault::{Service, Verdict};
 use crate::world::rng::Rng;
-use crate::world::{Answer, Refusal, World};
-
-/// How often a waiting client's queue is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+use crate::world::{Answer, Config, Refusal, World};
 
 /// What became of a request.
 #[derive(Debug)]
@@ -29,12 +26,26 @@ pub(crate) struct Outcome {
     pub(crate) response: Option<Response<Bytes>>,
     /// Wall time that the answer is held back for.
     pub(crate) delay: Duration,
+    /// A fault had a hand in it.
+    pub(crate) by_fault: bool,
+}
+
+impl Outcome {
+    /// Whether the request has to be done again to come to the same world.
+    pub(crate) fn counts(&self) -> bool {
+        let good = |response: &Response<Bytes>| response.status().as_u16() < 400;
+        self.by_fault || self.response.as_ref().is_none_or(good)
+    }
 }
 
 /// The front door of all services.
 pub(crate) struct Router {
     world: Arc<Mutex<World>>,
     s3: S3Service,
+    /// The same without signatures, for requests that were checked when they first came.
+    trusting: S3Service,
+    /// What a reset goes back to.
+    initial: Config,
     /// Whether requests must be signed.
     secured: bool,
     requests: AtomicU64,
@@ -43,25 +54,58 @@ pub(crate) struct Router {
 
 impl Router {
     pub(crate) fn new(world: Arc<Mutex<World>>) -> Self {
-        let secured = lock(&world).config.credentials.is_some();
+        let initial = lock(&world).config.clone();
+        let secured = initial.credentials.is_some();
         let s3 = s3::service(Arc::clone(&world), secured);
-        let requests = AtomicU64::new(0);
-        Self { world, s3, secured, requests, unimplemented: Mutex::default() }
+        let trusting = s3::service(Arc::clone(&world), false);
+        let (requests, unimplemented) = (AtomicU64::new(0), Mutex::default());
+        Self { world, s3, trusting, initial, secured, requests, unimplemented }
     }
 
-    /// Answers one request; `waits` where a client that polls a queue may be kept waiting.
-    pub(crate) async fn handle(&self, mut request: Request<Bytes>, waits: bool) -> Outcome {
+    /// Answers one request.
+    pub(crate) async fn handle(&self, mut request: Request<Bytes>) -> Outcome {
+        let caller = caller(&lock(&self.world), key_of(&request).as_deref());
+        request.extensions_mut().insert(caller);
+        self.act(request, self.secured).await
+    }
+
+    /// Answers a request again that was found good when it first came.
+    pub(crate) async fn again(&self, request: Request<Bytes>) -> Outcome {
+        self.act(request, false).await
+    }
+
+    /// Who sends a request, and whether it may change the world.
+    pub(crate) fn weigh(&self, request: &Request<Bytes>) -> (Caller, bool) {
+        let world = lock(&self.world);
+        let caller = caller(&world, key_of(request).as_deref());
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if request.uri().path().starts_with(admin::PREFIX) {
+            return (caller, !reads);
+        }
+        let asked = operation::name(request);
+        // A read counts against a fault, and keeps an object from sinking into an archive.
+        let tiered = || {
+            let bucket = asked.bucket.as_ref().and_then(|name| world.buckets.get(name));
+            bucket.is_some_and(|bucket| !bucket.tierings.is_empty())
+        };
+        let only_reads = asked.service == Service::S3 && reads && world.faults.rules.is_empty();
+        let changes = !only_reads || tiered();
+        (caller, changes)
+    }
+
+    async fn act(&self, request: Request<Bytes>, secured: bool) -> Outcome {
         if request.uri().path().starts_with(admin::PREFIX) {
             let mut unimplemented = lock(&self.unimplemented);
-            let response = admin::handle(&mut lock(&self.world), &mut unimplemented, &request);
-            return Outcome { response: Some(response), delay: Duration::ZERO };
+            let mut world = lock(&self.world);
+            let response = admin::handle(&mut world, &mut unimplemented, &self.initial, &request);
+            return Outcome { response: Some(response), delay: Duration::ZERO, by_fault: false };
         }
         let asked = operation::name(&request);
-        let caller = caller(&lock(&self.world), key_of(&request).as_deref());
         let verdict = lock(&self.world).faults.next(asked.service, &asked.operation, &asked.path);
         let head = request.method() == Method::HEAD;
         tracing::debug!(service = ?asked.service, operation = asked.operation, path = asked.path, ?verdict, "request");
-        let mut outcome = Outcome { response: None, delay: Duration::ZERO };
+        let by_fault = verdict.is_some();
+        let mut outcome = Outcome { response: None, delay: Duration::ZERO, by_fault };
         match verdict {
             Some(Verdict::LoseRequest) => return outcome,
             Some(Verdict::Refuse { code, status }) => {
@@ -73,8 +117,7 @@ impl Router {
             Some(Verdict::LoseReply) | None => {}
         }
         let lost = verdict == Some(Verdict::LoseReply);
-        request.extensions_mut().insert(caller);
-        let response = self.dispatch(&asked, request, waits).await;
+        let response = self.dispatch(&asked, request, secured).await;
         if response.status() == StatusCode::NOT_IMPLEMENTED {
             lock(&self.unimplemented).count(&asked);
         }
@@ -88,24 +131,21 @@ impl Router {
         &self,
         asked: &Asked,
         mut request: Request<Bytes>,
-        waits: bool,
+        secured: bool,
     ) -> Response<Bytes> {
         signature::date(&mut request);
         if asked.service == Service::S3 && request.method() == Method::OPTIONS {
             return refused(asked.service, &preflight(&request));
         }
-        if let Err(refusal) = self.check(asked, &request) {
+        if let Err(refusal) = self.check(asked, &request, secured) {
             return refused(asked.service, &refusal);
         }
         if asked.service == Service::S3 {
-            let mut response = self.s3(request).await;
+            let mut response = self.s3(request, secured).await;
             if asked.operation == "GetObjectAttributes" {
                 unquote(&mut response);
             }
             return response;
-        }
-        if waits && asked.operation == "ReceiveMessage" {
-            return self.receive(&request).await;
         }
         let nobody = || caller(&lock(&self.world), None);
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or_else(nobody);
@@ -121,20 +161,8 @@ impl Router {
         }
     }
 
-    /// `ReceiveMessage` with its `WaitTimeSeconds`, which are seconds of the wall clock: the client's.
-    async fn receive(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        let until = Instant::now() + sqs::wait(request);
-        loop {
-            let response = sqs::handle(&mut lock(&self.world), request);
-            if response.body() != sqs::NOTHING.as_bytes() || Instant::now() >= until {
-                return response;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    }
-
-    async fn s3(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let request = match self.secured {
+    async fn s3(&self, request: Request<Bytes>, secured: bool) -> Response<Bytes> {
+        let request = match secured {
             true => request,
             false => match open::unsigned(request) {
                 Some(request) => request,
@@ -145,7 +173,8 @@ impl Router {
             },
         };
         let broken = |what: String| refused(Service::S3, &Refusal::new(500, "InternalError", what));
-        let response = match self.s3.call(request.map(s3s::Body::from)).await {
+        let service = if secured { &self.s3 } else { &self.trusting };
+        let response = match service.call(request.map(s3s::Body::from)).await {
             Ok(response) => response,
             Err(error) => return broken(format!("{error:?}")),
         };
@@ -158,8 +187,8 @@ impl Router {
 
     /// What is asked of every request before its service sees it. That S3's are signed as they should,
     /// `s3s` finds out; a caller who only claims to be somebody gets no further there.
-    fn check(&self, asked: &Asked, request: &Request<Bytes>) -> Answer<()> {
-        if self.secured {
+    fn check(&self, asked: &Asked, request: &Request<Bytes>, secured: bool) -> Answer<()> {
+        if secured {
             signature::check_time(request, SystemTime::now())?;
             if asked.service != Service::S3 {
                 signature::check(request, |key| secret_of(&lock(&self.world), key))?;

@@ -20,7 +20,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::forward::{self, Elsewhere};
 use super::message::{refused, set};
+use super::router::Outcome;
+use super::sqs;
 use crate::Shared;
 use crate::world::fault::Service;
 use crate::world::{Answer, Refusal};
@@ -45,6 +48,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     listening: Option<JoinHandle<()>>,
     clock: Option<JoinHandle<()>>,
+    forwarding: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -60,7 +64,12 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let clock = speed.map(|speed| tokio::spawn(run_clock(Arc::clone(&shared), speed)));
         let listening = Some(tokio::spawn(accept(shared, listener, stopped)));
-        Ok(Self { addr, stop, listening, clock })
+        Ok(Self { addr, stop, listening, clock, forwarding: None })
+    }
+
+    /// Sends what is for other servers, as long as this one runs.
+    pub(crate) fn forward(&mut self, shared: Arc<Shared>, elsewhere: Elsewhere) {
+        self.forwarding = Some(tokio::spawn(forward::run(shared, elsewhere)));
     }
 
     /// Where it listens, with the port that was picked.
@@ -86,7 +95,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for task in [self.listening.take(), self.clock.take()].into_iter().flatten() {
+        let tasks = [self.listening.take(), self.clock.take(), self.forwarding.take()];
+        for task in tasks.into_iter().flatten() {
             task.abort();
         }
     }
@@ -102,7 +112,7 @@ async fn run_clock(shared: Arc<Shared>, speed: u32) {
         last += Duration::from_millis(passed);
         // On from wherever the world is: somebody may have moved its clock too.
         let ms = passed.saturating_mul(u64::from(speed));
-        shared.with(|world| world.advance_to(world.now().saturating_add(ms)));
+        shared.advance(ms).await;
     }
 }
 
@@ -151,6 +161,24 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::
                 connection.as_mut().graceful_shutdown();
             }
         }
+    }
+}
+
+/// Answers a request, and one that polls an empty queue only when its `WaitTimeSeconds` are over: they
+/// are the client's, and so seconds of the wall clock.
+async fn patiently(shared: &Shared, request: Request<Bytes>) -> Outcome {
+    let wait = sqs::wait(&request);
+    if wait.is_zero() {
+        return shared.handle(request).await;
+    }
+    let until = Instant::now() + wait;
+    loop {
+        let outcome = shared.handle(request.clone()).await;
+        let empty = |response: &Response<Bytes>| response.body() == sqs::NOTHING.as_bytes();
+        if !outcome.response.as_ref().is_some_and(empty) || Instant::now() >= until {
+            return outcome;
+        }
+        tokio::time::sleep(TICK).await;
     }
 }
 
@@ -217,7 +245,10 @@ async fn answer(
             return Ok(response.map(Full::new));
         }
     };
-    let outcome = shared.router.handle(Request::from_parts(parts, body), true).await;
-    tokio::time::sleep(outcome.delay).await;
+    let outcome = patiently(&shared, Request::from_parts(parts, body)).await;
+    // Even no time at all is a millisecond to the timer.
+    if !outcome.delay.is_zero() {
+        tokio::time::sleep(outcome.delay).await;
+    }
     outcome.response.map(|response| response.map(Full::new)).ok_or(Broken)
 }

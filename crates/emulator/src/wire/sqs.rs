@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::json::{Call, answer, number, refuse, text};
 use crate::world::World;
+use crate::world::bucket::Policy;
 use crate::world::lambda::md5;
+use crate::world::policy;
 use crate::world::queue::{self, name_of};
 use crate::world::refusal::{Answer, Refusal};
 
@@ -24,6 +26,10 @@ pub(super) const NOTHING: &str = "{}";
 
 /// How long a `ReceiveMessage` may be kept waiting for a message.
 pub(super) fn wait(request: &http::Request<Bytes>) -> std::time::Duration {
+    let polls = request.headers().get("x-amz-target");
+    if polls.is_none_or(|target| target.as_bytes() != b"AmazonSQS.ReceiveMessage") {
+        return std::time::Duration::ZERO;
+    }
     let call = Call::read(request, "AmazonSQS.").ok();
     let seconds = call.and_then(|call| number(&call.input, "WaitTimeSeconds")).unwrap_or_default();
     std::time::Duration::from_secs(seconds.min(WAIT_MAX_S))
@@ -90,7 +96,13 @@ fn create(world: &mut World, input: &Value, base: &str) -> Answer<Value> {
     let none = Value::Null;
     let attributes = input.get("Attributes").unwrap_or(&none);
     let visibility = visibility(attributes)?.unwrap_or(VISIBILITY);
+    let policy = policy(attributes, name)?;
+    let is_new = world.queues.get(name).is_none();
     queue::create(world, name, visibility, redrive(attributes)?)?;
+    if let Some(queue) = world.queues.get_mut(name).filter(|_| is_new) {
+        // A queue that a client makes lets nobody in but its account.
+        queue.policy = Some(policy.unwrap_or_default());
+    }
     Ok(json!({ "QueueUrl": format!("{base}/{name}") }))
 }
 
@@ -102,6 +114,20 @@ fn visibility(input: &Value) -> Answer<Option<u64>> {
             Err(Refusal::new(400, "InvalidParameterValue", message))
         }
         seconds => Ok(seconds.map(|seconds| seconds * 1_000)),
+    }
+}
+
+/// `Policy`; an empty one is none.
+fn policy(attributes: &Value, queue: &str) -> Answer<Option<Policy>> {
+    match attributes.get("Policy").and_then(Value::as_str) {
+        None => Ok(None),
+        Some("") => Ok(Some(Policy::default())),
+        Some(text) => {
+            let wrong =
+                |refusal: Refusal| Refusal::new(400, "InvalidAttributeValue", refusal.message);
+            let statements = policy::parse(text, queue).map_err(wrong)?;
+            Ok(Some(Policy { text: text.to_owned(), statements }))
+        }
     }
 }
 
@@ -136,6 +162,9 @@ fn attributes(world: &World, url: &str) -> Answer<Value> {
         let policy = json!({"deadLetterTargetArn": arn, "maxReceiveCount": most});
         set("RedrivePolicy", policy.to_string());
     }
+    if let Some(policy) = queue.policy.as_ref().filter(|policy| !policy.text.is_empty()) {
+        set("Policy", policy.text.clone());
+    }
     Ok(json!({ "Attributes": all }))
 }
 
@@ -144,10 +173,12 @@ fn set_attributes(world: &mut World, url: &str, input: &Value) -> Answer<Value> 
     let none = Value::Null;
     let attributes = input.get("Attributes").unwrap_or(&none);
     let (redrive, visibility) = (redrive(attributes)?, visibility(attributes)?);
+    let policy = policy(attributes, name_of(url))?;
     queue::check_redrive(world, name_of(url), redrive.as_ref())?;
     if let Some(queue) = world.queues.get_mut(url) {
         queue.visibility = visibility.unwrap_or(queue.visibility);
         queue.redrive = redrive.or(queue.redrive.take());
+        queue.policy = policy.or(queue.policy.take());
     }
     Ok(json!({}))
 }

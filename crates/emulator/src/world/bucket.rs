@@ -24,8 +24,8 @@ pub enum Versioning {
     Suspended,
 }
 
-/// The policy of a bucket, as it was given and as it is judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The policy of a bucket or a queue, as it was given and as it is judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Verbatim.
     pub text: String,

@@ -19,6 +19,7 @@ pub mod lifecycle;
 pub mod notification;
 pub mod object;
 pub mod ops;
+pub mod parcel;
 pub mod policy;
 pub mod queue;
 pub mod refusal;
@@ -59,6 +60,8 @@ pub struct World {
     pub jobs: jobs::Jobs,
     /// Faults to inject, as data.
     pub faults: fault::Faults,
+    /// Events for other servers.
+    pub parcels: parcel::Parcels,
     /// What happens later.
     pub agenda: Agenda,
     pub(crate) rng: rng::Rng,
@@ -82,6 +85,7 @@ impl World {
             lambda: lambda::Lambda::default(),
             jobs: jobs::Jobs::default(),
             faults: fault::Faults::default(),
+            parcels: parcel::Parcels::default(),
             agenda: Agenda::default(),
             config,
         }
@@ -114,6 +118,16 @@ impl World {
             }
         }
         self.now = self.now.max(now);
+    }
+
+    /// The state of the world's source of chance.
+    pub fn chance(&self) -> u64 {
+        self.rng.state()
+    }
+
+    /// Puts the source of chance into a state that it had before.
+    pub fn set_chance(&mut self, state: u64) {
+        self.rng = rng::Rng::new(state);
     }
 
     /// The number of the next write, for [`object::Version::sequence`].

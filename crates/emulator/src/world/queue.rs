@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::bucket::Policy;
+use super::policy::{self, Decision, Question};
 use super::refusal::{Answer, Refusal};
 use super::{Millis, World};
 
@@ -33,6 +35,8 @@ pub struct Queue {
     pub visibility: Millis,
     /// Where a message goes that was handed out too often: ARN, and how often is too often.
     pub redrive: Option<(String, u32)>,
+    /// Whom its policy lets send; `None` is everybody, for queues that were made behind AWS's back.
+    pub policy: Option<Policy>,
     waiting: VecDeque<Message>,
     hidden: BTreeMap<(Millis, String), Message>,
     receipts: BTreeMap<String, (Millis, String)>,
@@ -101,6 +105,23 @@ pub fn check_redrive(world: &World, name: &str, redrive: Option<&(String, u32)>)
     }
     let message = "RedrivePolicy needs the ARN of another queue that exists, and a maxReceiveCount of 1 to 1000";
     Err(Refusal::new(400, "InvalidParameterValue", message))
+}
+
+/// Whether the queue's policy lets a service send to it, `source` being the ARN of what makes it send
+/// (S3 User Guide: granting permissions to publish event notifications).
+pub fn admits(world: &World, arn: &str, service: &str, source: &str) -> bool {
+    let account = world.config.account.as_str();
+    let context = [("aws:sourcearn", source), ("aws:sourceaccount", account)];
+    let question = Question {
+        principal: service,
+        action: "sqs:SendMessage",
+        resource: arn,
+        context: &context,
+    };
+    world.queues.get(arn).is_some_and(|queue| {
+        let policy = queue.policy.as_ref();
+        policy.is_none_or(|it| policy::decide(&it.statements, &question) == Decision::Allowed)
+    })
 }
 
 /// Deletes a queue with everything in it.

@@ -12,7 +12,7 @@ use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use super::authorize::may_pass;
+use super::authorize::{may_pass, may_tag};
 use super::caller::Caller;
 use super::xml::Element;
 use crate::world::{Answer, Refusal, World, jobs};
@@ -72,6 +72,9 @@ fn dispatch(
         Some("CreateJob") => {
             let asked = read::create_job(body()?)?;
             may_pass(world, caller, &asked.role)?;
+            if !asked.tags.is_empty() {
+                may_tag(world, caller)?;
+            }
             let id = jobs::create(world, asked)?;
             Ok(Some(Element::new("CreateJobResult").text("JobId", id)))
         }

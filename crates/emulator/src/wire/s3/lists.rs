@@ -34,6 +34,11 @@ impl Spelling {
     }
 }
 
+/// Whose bucket it is; what lies in it is its owner's, whoever wrote it.
+fn owner_of<'a>(world: &'a World, bucket: &str) -> &'a str {
+    world.buckets.get(bucket).map_or("", |bucket| &bucket.owner)
+}
+
 fn page_size(asked: Option<i32>) -> Answer<i32> {
     match asked.unwrap_or(PAGE_MAX) {
         size if size < 0 => {
@@ -103,7 +108,7 @@ pub(super) fn objects(
     plain(dto::ListObjectsOutput {
         is_truncated: Some(page.next.is_some()),
         next_marker: next.map(|after| spelling.name(text(after))),
-        contents: contents(&page, &spelling, Some(&world.config.account)),
+        contents: contents(&page, &spelling, Some(owner_of(world, &input.bucket))),
         common_prefixes: spelling.names(&page.common_prefixes),
         name: Some(input.bucket),
         prefix: Some(spelling.name(&asked.prefix)),
@@ -191,7 +196,7 @@ pub(super) fn versions(
     };
     let page = versions::page(world, &input.bucket, &asked, version_marker)?;
     let spelling = Spelling::of(input.encoding_type.as_ref());
-    let account = world.config.account.as_str();
+    let account = owner_of(world, &input.bucket);
     let (mut versions, mut markers) = (Vec::new(), Vec::new());
     for line in &page.lines {
         match line.version.is_delete_marker() {

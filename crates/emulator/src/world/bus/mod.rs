@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use self::pattern::Pattern;
 use super::agenda::Task;
+use super::parcel::{self, Sender};
 use super::refusal::{Answer, Refusal};
-use super::{Millis, World, lambda, queue};
+use super::{Millis, World, lambda};
 
 /// From an event's being put to its being matched.
 const DELAY: Millis = 500;
@@ -105,20 +106,29 @@ pub fn put(world: &mut World, event: BusEvent) {
 /// Matches an event and hands it to the targets.
 pub fn deliver(world: &mut World, event: BusEvent) {
     let envelope = event.to_json();
-    let rules = world.bus.rules.values();
-    let targets: Vec<String> = rules
-        .filter(|rule| rule.enabled && rule.pattern.matches(&envelope))
-        .flat_map(|rule| rule.targets.values().cloned())
-        .collect();
+    let rules = world.bus.rules.iter();
+    if world.parcels.bus {
+        world.parcels.event(envelope);
+        return;
+    }
+    let (account, region) = (&world.config.account, &world.config.region);
+    let mut targets: Vec<(String, String)> = Vec::new();
+    for (name, rule) in rules {
+        if rule.enabled && rule.pattern.matches(&envelope) {
+            let source = format!("arn:aws:events:{region}:{account}:rule/{name}");
+            targets.extend(rule.targets.values().map(|arn| (source.clone(), arn.clone())));
+        }
+    }
     world.bus.matched.0 += 1;
-    for arn in targets {
+    for (source, arn) in targets {
         world.bus.matched.1 += 1;
         let twice = world.faults.duplicate_per_mille;
         let twice = twice > 0 && world.rng.below(1_000) < twice;
         for _ in 0..=u8::from(twice) {
             if arn.contains(":sqs:") {
                 // A queue that is gone loses the event, as a target without dead letters does.
-                let _ = queue::send(world, &arn, envelope.to_string());
+                let sender = Sender { service: "events.amazonaws.com", source: &source };
+                parcel::hand(world, sender, &arn, envelope.to_string());
             } else {
                 lambda::invoke(world, lambda::function_of(&arn), envelope.clone());
             }

@@ -300,7 +300,9 @@ fn check_generator(generator: &Generator) -> Answer<()> {
             ensure(
                 output.format == "S3InventoryReport_CSV_20211130",
                 "ManifestFormat must be S3InventoryReport_CSV_20211130",
-            )
+            )?;
+            let fits = output.prefix.as_ref().is_none_or(|it| (1..=512).contains(&it.len()));
+            ensure(fits, "ManifestPrefix must have 1 to 512 characters")
         }
         None => ensure(
             !generator.keep,

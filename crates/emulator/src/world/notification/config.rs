@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::stamp::iso;
+use crate::world::parcel::{self, Sender};
 use crate::world::{Answer, Refusal, World, queue};
 
 /// The most configurations of one bucket (AWS General Reference: S3 quotas).
@@ -199,14 +200,14 @@ fn test(world: &mut World, bucket: &str, arn: &str) -> Answer<()> {
     });
     // The whole ARN: another Region's queue, or a topic of the same name, is none of this account's.
     let is_ours = world.queues.get(arn).is_some_and(|queue| queue.arn == arn);
-    let sent = match is_ours {
-        true => queue::send(world, arn, message.to_string()).map(drop),
-        false => refuse("Unable to validate the following destination configurations"),
-    };
-    sent.or_else(|refusal| {
-        tracing::debug!(queue = arn, %refusal, "a test event was refused");
-        refuse("Unable to validate the following destination configurations")
-    })
+    let source = format!("arn:aws:s3:::{bucket}");
+    let sender = Sender { service: "s3.amazonaws.com", source: &source };
+    let open = is_ours && queue::admits(world, arn, sender.service, sender.source);
+    if !open && !world.parcels.queues {
+        return refuse("Unable to validate the following destination configurations");
+    }
+    parcel::hand(world, sender, arn, message.to_string());
+    Ok(())
 }
 
 fn refuse(message: &str) -> Answer<()> {

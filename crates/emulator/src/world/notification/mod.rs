@@ -16,8 +16,9 @@ pub use config::{Entry, NotificationConfig, Target, set};
 pub use record::{Happening, Record, ReplicationEvent};
 
 use self::record::{ObjectFacts, ReplicationFacts};
+use super::parcel::{self, Sender};
 use super::replication::find;
-use super::{Millis, Task, World, queue};
+use super::{Millis, Task, World};
 
 /// The most that a duplicate or a reordered message comes later than the first, in milliseconds.
 const STRAGGLE_MAX: Millis = 60_000;
@@ -64,12 +65,12 @@ pub fn on_object(world: &mut World, bucket: &str, key: &str, version_id: &str, e
     dispatch(world, &queues, event_name, object, None);
 }
 
-/// Puts a message into its queue. One whose queue is gone by now is lost, as it is with S3.
+/// Hands a message to its queue. One whose queue is gone by now is lost, as it is with S3.
 pub fn deliver(world: &mut World, delivery: Delivery) {
     let body = delivery.record.message();
-    if let Err(refusal) = queue::send(world, &delivery.queue, body) {
-        tracing::debug!(queue = %delivery.queue, %refusal, "a notification found no queue");
-    }
+    let source = delivery.record.source();
+    let sender = Sender { service: "s3.amazonaws.com", source: &source };
+    parcel::hand(world, sender, &delivery.queue, body);
 }
 
 /// The queues that want this event of this key, each with the id of its configuration.

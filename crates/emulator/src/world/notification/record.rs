@@ -37,6 +37,8 @@ pub enum Happening {
     MissedThreshold,
     /// It was done after those 15 minutes.
     CaughtUp,
+    /// The metrics that followed it are gone.
+    NotTracked,
 }
 
 impl Happening {
@@ -46,6 +48,7 @@ impl Happening {
             Self::Failed(_) => "Replication:OperationFailedReplication",
             Self::MissedThreshold => "Replication:OperationMissedThreshold",
             Self::CaughtUp => "Replication:OperationReplicatedAfterThreshold",
+            Self::NotTracked => "Replication:OperationNotTracked",
         }
     }
 }
@@ -98,6 +101,11 @@ pub(super) struct ReplicationFacts {
 }
 
 impl Record {
+    /// The ARN of the bucket that it is about.
+    pub(super) fn source(&self) -> String {
+        format!("arn:aws:s3:::{}", self.object.bucket)
+    }
+
     /// The message: one record, as S3 sends them.
     pub fn message(&self) -> String {
         serde_json::to_string(&Message { records: [self.wire()] }).unwrap_or_default()
@@ -159,7 +167,7 @@ impl ReplicationFacts {
             request_time: iso(self.requested),
             failure_reason: match self.happening {
                 Happening::Failed(reason) => Some(reason.code()),
-                Happening::MissedThreshold | Happening::CaughtUp => None,
+                Happening::MissedThreshold | Happening::CaughtUp | Happening::NotTracked => None,
             },
         }
     }

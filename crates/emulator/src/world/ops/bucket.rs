@@ -204,7 +204,10 @@ pub fn put_replication(
         trail::record(world, "DeleteBucketReplication", name, "replication", None);
         return Ok(());
     };
-    validate(world, name, &config)?;
+    if let Err(refusal) = validate(world, name, &config) {
+        trail::record_refused(world, "PutBucketReplication", name, "replication", &refusal);
+        return Err(refusal);
+    }
     for rule in config.rules.iter_mut().filter(|rule| rule.id.is_empty()) {
         std::sync::Arc::make_mut(rule).id = world.rng.uuid();
     }

@@ -200,8 +200,8 @@ mod tests {
         assert_eq!(set.unwrap_err().code, "InvalidArgument");
         let longer = Retention { compliance: true, until: world.now() + 4 * DAY };
         let set = set_retention(&mut world, ("b", "k"), None, Some(longer), false);
-    assert_eq!(set.unwrap_err().code, "AccessDenied", "another mode needs the bypass");
-    set_retention(&mut world, ("b", "k"), None, Some(longer), true).unwrap();
+        assert_eq!(set.unwrap_err().code, "AccessDenied", "another mode needs the bypass");
+        set_retention(&mut world, ("b", "k"), None, Some(longer), true).unwrap();
         assert!(set_retention(&mut world, ("b", "k"), None, None, true).is_err(), "compliance");
         world.advance_to(world.now() + 4 * DAY);
         assert!(delete::version(&mut world, ("b", "k"), &id, &any, false).is_ok());

@@ -1,13 +1,26 @@
 //! What CloudTrail tells of a bucket's configuration: one management event a change, on the default
 //! bus, some time later, and only where a trail exists (S3 User Guide: cloudtrail-logging-s3-info).
 //!
-//! Object calls are data events and are not told. Neither are calls that were refused.
+//! Object calls are data events and are not told. Of calls that were refused, those are told that would
+//! have changed a replication.
 
 use serde_json::{Map, Value, json};
 
 use crate::world::bus::BusEvent;
 use crate::world::notification::stamp::iso_seconds;
-use crate::world::{Task, World};
+use crate::world::{Refusal, Task, World};
+
+/// Tells of a call that was refused.
+pub(super) fn record_refused(
+    world: &mut World,
+    call: &str,
+    bucket: &str,
+    marker: &str,
+    refusal: &Refusal,
+) {
+    let error = Some((refusal.code.as_str(), refusal.message.as_str()));
+    tell(world, call, parameters(bucket, &world.config.region, marker, None), error);
+}
 
 /// Tells of one call. `marker` is the sub-resource of the query; `body` is what the call carried, by
 /// the name of its outermost element.
@@ -18,12 +31,21 @@ pub(super) fn record(
     marker: &str,
     body: Option<(&str, Value)>,
 ) {
+    let parameters = parameters(bucket, &world.config.region, marker, body);
+    tell(world, call, parameters, None);
+}
+
+fn tell(
+    world: &mut World,
+    call: &str,
+    parameters: Map<String, Value>,
+    error: Option<(&str, &str)>,
+) {
     if !world.config.trail {
         return;
     }
     let (account, region) = (world.config.account.clone(), world.config.region.clone());
-    let parameters = parameters(bucket, &region, marker, body);
-    let detail = json!({
+    let mut detail = json!({
         "eventVersion": "1.09",
         "userIdentity": {
             "type": "AssumedRole",
@@ -45,6 +67,10 @@ pub(super) fn record(
         "managementEvent": true,
         "recipientAccountId": account,
     });
+    if let (Some((code, message)), Some(detail)) = (error, detail.as_object_mut()) {
+        detail.insert("errorCode".to_owned(), code.into());
+        detail.insert("errorMessage".to_owned(), message.into());
+    }
     let event = BusEvent {
         id: world.rng.uuid(),
         source: "aws.s3".into(),

@@ -49,6 +49,8 @@ pub struct Work {
     /// The tags that it was written with, which pick the rules of a live replication (S3 User Guide:
     /// what is and isn't replicated); `None`: those that it has.
     tags: Option<Tags>,
+    /// Metrics followed it when it was written.
+    tracked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,7 @@ impl Work {
             replica: version.is_replica,
             update: false,
             tags: None,
+            tracked: false,
         }
     }
 }
@@ -106,6 +109,7 @@ pub fn on_write(world: &mut World, bucket: &str, key: &str, version_id: &str, tr
         replica,
         update: trigger == Trigger::Metadata
             && (replica || before == Some(ReplicationStatus::Completed)),
+        tracked: rules.iter().any(|rule| rule.destination.tells_failures()),
         tags: (trigger == Trigger::Put && !version.tags.is_empty()).then(|| version.tags.clone()),
     };
     set_status(world, bucket, key, version_id, ReplicationStatus::Pending);
@@ -159,6 +163,17 @@ pub fn run(world: &mut World, work: Work) {
     } else {
         tell_failures(world, (&work.bucket, &work.key), &version, &failures, work.trigger);
         tell_caught_up(world, &work, &version, &rules, &failures);
+        tell_untracked(world, &work, &version, &rules);
+    }
+}
+
+/// A version that metrics followed when it was written, and follow no more (S3 User Guide: S3 Event
+/// Notifications event types). AWS does not say when exactly that is told.
+fn tell_untracked(world: &mut World, work: &Work, version: &Version, rules: &[Arc<Rule>]) {
+    let untracked = |rule: &&Arc<Rule>| work.tracked && !rule.destination.tells_failures();
+    for rule in rules.iter().filter(untracked) {
+        let place = (&*work.bucket, &*work.key);
+        tell(world, place, version, rule, work.trigger, Happening::NotTracked);
     }
 }
 

@@ -1,0 +1,122 @@
+//! Events that are for another server's queues and bus: sent as the AWS SDKs would send them, one after
+//! the other, and again until they are taken.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use super::signature;
+use crate::Shared;
+use crate::world::parcel::Parcel;
+
+/// How often it is looked whether there is something to send.
+const LOOK: Duration = Duration::from_millis(20);
+/// The pause after a parcel was not taken.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Other servers, by what is sent to them.
+#[derive(Debug, Clone, Default)]
+pub struct Elsewhere {
+    /// Where the queues are: `http://HOST:PORT`.
+    pub sqs: Option<Uri>,
+    /// Where the bus is.
+    pub events: Option<Uri>,
+}
+
+/// Sends for as long as the server runs.
+pub(super) async fn run(shared: Arc<Shared>, elsewhere: Elsewhere) {
+    let mut told = BTreeMap::new();
+    loop {
+        let Some(parcel) = shared.with(|world| world.parcels.take()) else {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        };
+        while let Err(why) = send(&shared, &elsewhere, &parcel).await {
+            // Once a reason: the next try is a second away.
+            if told.insert(why.to_string(), ()).is_none() {
+                tracing::warn!(%why, "an event is not taken; it is sent again until it is");
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+async fn send(shared: &Shared, elsewhere: &Elsewhere, parcel: &Parcel) -> io::Result<()> {
+    let (account, region, keys) = shared.with(|world| {
+        let config = &world.config;
+        (config.account.clone(), config.region.clone(), config.credentials.clone())
+    });
+    let keys = keys.unwrap_or_else(|| ("any".to_owned(), "any".to_owned()));
+    let (endpoint, target, service, body) = match parcel {
+        Parcel::Message { queue, body } => {
+            let Some(endpoint) = &elsewhere.sqs else {
+                return Ok(());
+            };
+            let base = endpoint.to_string();
+            let name = queue.rsplit(':').next().unwrap_or_default();
+            let url = format!("{}/{account}/{name}", base.trim_end_matches('/'));
+            let body = json!({ "QueueUrl": url, "MessageBody": body });
+            (endpoint, "AmazonSQS.SendMessage", "sqs", body)
+        }
+        Parcel::Event(event) => {
+            let Some(endpoint) = &elsewhere.events else {
+                return Ok(());
+            };
+            let text = |name: &str| event.get(name).cloned().unwrap_or(Value::Null);
+            let entry = json!({
+                "Source": text("source"),
+                "DetailType": text("detail-type"),
+                "Detail": text("detail").to_string(),
+                "Resources": text("resources"),
+            });
+            (endpoint, "AWSEvents.PutEvents", "events", json!({ "Entries": [entry] }))
+        }
+    };
+    let version = if service == "sqs" { "1.0" } else { "1.1" };
+    let host = endpoint.authority().map(ToString::to_string).unwrap_or_default();
+    let request = Request::post("/")
+        .header("host", &host)
+        .header("content-type", format!("application/x-amz-json-{version}"))
+        .header("x-amz-target", target)
+        .body(Bytes::from(body.to_string()))
+        .map_err(io::Error::other)?;
+    let scope = (region.as_str(), service);
+    let request = signature::signed(request, &keys.0, &keys.1, scope, SystemTime::now());
+    let (status, answer) = exchange(&host, endpoint.port_u16().unwrap_or(80), request).await?;
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{host} answers {status}: {}", String::from_utf8_lossy(&answer))))
+}
+
+async fn exchange(
+    host: &str,
+    port: u16,
+    request: Request<Bytes>,
+) -> io::Result<(StatusCode, Bytes)> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    let stream = TcpStream::connect((name, port)).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    let connection = tokio::spawn(connection);
+    let answered = sender.send_request(request.map(Full::new)).await.map_err(io::Error::other);
+    let answer = match answered {
+        Ok(response) => {
+            let status = response.status();
+            let body = response.into_body().collect().await.map_err(io::Error::other);
+            body.map(|body| (status, body.to_bytes()))
+        }
+        Err(why) => Err(why),
+    };
+    connection.abort();
+    answer
+}

@@ -1,0 +1,65 @@
+//! Events on their way to somebody else's queues and bus: what S3 tells, where the queues that it tells
+//! it to are not emulated here but by another server.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use super::{World, queue};
+
+/// One thing to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parcel {
+    /// A message for the queue of this ARN.
+    Message {
+        /// The queue's ARN.
+        queue: String,
+        /// The text.
+        body: String,
+    },
+    /// An event for the default bus, in its envelope.
+    Event(Value),
+}
+
+/// What waits to be sent, oldest first.
+#[derive(Debug, Default)]
+pub struct Parcels {
+    /// The queues are elsewhere.
+    pub queues: bool,
+    /// The bus is elsewhere.
+    pub bus: bool,
+    waiting: VecDeque<Parcel>,
+}
+
+impl Parcels {
+    /// Takes the oldest.
+    pub fn take(&mut self) -> Option<Parcel> {
+        self.waiting.pop_front()
+    }
+
+    /// Puts an event for the bus at the end.
+    pub(super) fn event(&mut self, envelope: Value) {
+        self.waiting.push_back(Parcel::Event(envelope));
+    }
+}
+
+/// Who hands a message to a queue, and on behalf of what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sender<'a> {
+    /// The service, as a policy names it.
+    pub(super) service: &'a str,
+    /// The ARN of the bucket or the rule.
+    pub(super) source: &'a str,
+}
+
+/// Hands a message to the queue of an ARN, wherever that is. One that is not there, or that does not let
+/// the sender in, loses it.
+pub(super) fn hand(world: &mut World, sender: Sender<'_>, arn: &str, body: String) {
+    if world.parcels.queues {
+        world.parcels.waiting.push_back(Parcel::Message { queue: arn.to_owned(), body });
+    } else if !queue::admits(world, arn, sender.service, sender.source) {
+        tracing::debug!(queue = arn, service = sender.service, "an event was not let in");
+    } else if let Err(refusal) = queue::send(world, arn, body) {
+        tracing::debug!(queue = arn, %refusal, "an event found no queue");
+    }
+}
