@@ -8,11 +8,21 @@ use resilver_emulator::Emulator;
 use resilver_emulator::wire::forward::Elsewhere;
 use resilver_emulator::wire::journal::JournalError;
 use resilver_emulator::world::Config;
-use serde_json::json;
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Credentials, LocalArgs};
 use crate::error::{CliError, Exit};
+
+/// The ready line for programs.
+#[derive(Debug, Serialize)]
+struct Ready<'a> {
+    endpoint: &'a str,
+    account_id: &'a str,
+    region: &'a str,
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+}
 
 /// Serves until SIGINT or SIGTERM.
 ///
@@ -83,13 +93,14 @@ fn announce(args: &LocalArgs, config: &Config, endpoint: &str) -> Result<(), Cli
     let (key, secret) = config.credentials.clone().unwrap_or(any);
     let mut out = std::io::stdout().lock();
     let written = if args.json {
-        let ready = json!({
-            "endpoint": endpoint,
-            "account_id": config.account,
-            "region": config.region,
-            "access_key_id": key,
-            "secret_access_key": secret,
-        });
+        let ready = Ready {
+            endpoint,
+            account_id: &config.account,
+            region: &config.region,
+            access_key_id: &key,
+            secret_access_key: &secret,
+        };
+        let ready = serde_json::to_string(&ready).unwrap_or_default();
         writeln!(out, "{ready}")
     } else {
         writeln!(out, "The embedded AWS listens at {endpoint}; stop it with Ctrl-C")
