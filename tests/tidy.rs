@@ -197,7 +197,8 @@ fn every_file_is_built() {
         let (folder, stem) = (path.parent().unwrap(), path.file_stem().unwrap().to_str().unwrap());
         // Cargo finds these by itself.
         let is_test_target = folder.ends_with("tests") && folder != Path::new("tests");
-        if ["lib", "main"].contains(&stem) || is_test_target {
+        let is_example = folder.ends_with("examples");
+        if ["lib", "main"].contains(&stem) || is_test_target || is_example {
             continue;
         }
         let (word, folder) = match stem {

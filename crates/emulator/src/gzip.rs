@@ -20,17 +20,22 @@ pub(crate) fn inflated(body: Bytes) -> Option<Bytes> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use std::io::Write;
 
     use super::*;
 
+    /// What gzip makes of these bytes.
+    pub(crate) fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
     #[test]
     fn what_is_packed_is_unpacked_and_the_rest_is_left_alone() {
-        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packer.write_all(b"src,k,v\n").unwrap();
-        let packed = packer.finish().unwrap();
+        let packed = packed(b"src,k,v\n");
         assert_eq!(inflated(packed.clone().into()).unwrap(), "src,k,v\n");
         let half: Bytes = packed.get(..packed.len() / 2).unwrap().to_vec().into();
         assert_eq!(inflated(half), None);

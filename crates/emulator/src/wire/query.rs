@@ -215,11 +215,11 @@ fn iam(world: &mut World, form: &Form, caller: &Caller) -> Result {
             world.iam.named(account, form.needed("RoleName")?)?.record.tags.extend(tags);
             Ok(None)
         }
-        _ => policies(world, form, account),
+        _ => inline_policies(world, form, account),
     }
 }
 
-fn policies(world: &mut World, form: &Form, account: &str) -> Result {
+fn inline_policies(world: &mut World, form: &Form, account: &str) -> Result {
     let role = || form.needed("RoleName");
     match form.action() {
         "PutRolePolicy" => {
@@ -246,6 +246,13 @@ fn policies(world: &mut World, form: &Form, account: &str) -> Result {
             let answer = Element::new("").text("IsTruncated", false);
             Ok(Some(answer.members("PolicyNames", names)))
         }
+        _ => managed_policies(world, form, account),
+    }
+}
+
+fn managed_policies(world: &mut World, form: &Form, account: &str) -> Result {
+    let role = || form.needed("RoleName");
+    match form.action() {
         "CreatePolicy" => {
             let (name, text) = (form.needed("PolicyName")?, form.needed("PolicyDocument")?);
             let path = form.maybe("Path").unwrap_or("/");

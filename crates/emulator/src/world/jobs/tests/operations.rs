@@ -1,8 +1,7 @@
 //! The operations beside replication, priorities that pause, and manifests that are packed.
 
-use std::io::Write;
-
 use super::*;
+use crate::gzip::tests::packed;
 use crate::world::Millis;
 use crate::world::jobs::operation::{CopySpec, Operation, RestoreSpec};
 use crate::world::jobs::request::EncryptionFilter;
@@ -162,9 +161,7 @@ fn an_object_in_an_archive_tier_replicates_once_a_restore_job_has_brought_it_bac
 #[test]
 fn an_inventory_of_several_files_may_be_packed() {
     let (mut lab, versions) = failed(3);
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packer.write_all(lines(&versions[..2]).as_bytes()).unwrap();
-    let packed = packer.finish().unwrap();
+    let packed = packed(lines(&versions[..2]).as_bytes());
     let put = |lab: &mut Lab, key: &str, body: Vec<u8>| {
         ops::put::store(&mut lab.world, "state", key, body.into(), "text/csv").unwrap()
     };
