@@ -12,6 +12,8 @@ pub mod control;
 pub mod events;
 pub mod forward;
 mod host;
+#[cfg(test)]
+mod hostile;
 pub mod journal;
 mod json;
 mod kms;

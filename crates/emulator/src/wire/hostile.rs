@@ -1,0 +1,376 @@
+//! Requests that nobody means well with, by the thousand and from a seed: good ones of every service, broken in
+//! a few places. Whatever comes gets an answer in the form of its service, nothing panics, nothing hangs, and
+//! what was there is there still. `SEEDS=5000..9000` runs others.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response};
+
+use super::operation;
+use crate::Emulator;
+use crate::world::bucket::Versioning;
+use crate::world::fault::Service;
+use crate::world::iam::Role;
+use crate::world::ops::{self, put};
+use crate::world::rng::Rng;
+use crate::world::{Config, World};
+
+/// One good request: method, path with query, headers, body.
+type Good = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const REPLICATION: &str = "<ReplicationConfiguration><Role>arn:aws:iam::111122223333:role/rep</Role><Rule><ID>r</ID><Priority>1</Priority><Filter><And><Prefix>a/</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter><Status>Enabled</Status><DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication><Destination><Bucket>arn:aws:s3:::dst</Bucket><ReplicationTime><Status>Enabled</Status><Time><Minutes>15</Minutes></Time></ReplicationTime><Metrics><Status>Enabled</Status><EventThreshold><Minutes>15</Minutes></EventThreshold></Metrics></Destination></Rule></ReplicationConfiguration>";
+const JOB: &str = "<CreateJobRequest><ConfirmationRequired>false</ConfirmationRequired><Operation><S3ReplicateObject/></Operation><Report><Bucket>arn:aws:s3:::dst</Bucket><Format>Report_CSV_20180820</Format><Enabled>true</Enabled><Prefix>p</Prefix><ReportScope>AllTasks</ReportScope></Report><ClientRequestToken>t</ClientRequestToken><ManifestGenerator><S3JobManifestGenerator><SourceBucket>arn:aws:s3:::src</SourceBucket><Filter><EligibleForReplication>true</EligibleForReplication><CreatedAfter>2025-01-01T00:00:00Z</CreatedAfter><ObjectSizeGreaterThanBytes>1</ObjectSizeGreaterThanBytes><KeyNameConstraint><MatchAnyPrefix><member>a</member></MatchAnyPrefix></KeyNameConstraint></Filter><EnableManifestOutput>false</EnableManifestOutput></S3JobManifestGenerator></ManifestGenerator><Priority>10</Priority><RoleArn>arn:aws:iam::111122223333:role/job</RoleArn></CreateJobRequest>";
+const MANIFEST: &str = "<CreateJobRequest><ConfirmationRequired>false</ConfirmationRequired><Operation><S3PutObjectCopy><TargetResource>arn:aws:s3:::dst</TargetResource><NewObjectMetadata><UserMetadata><entry><key>a</key><value>b</value></entry></UserMetadata></NewObjectMetadata></S3PutObjectCopy></Operation><Report><Enabled>false</Enabled></Report><ClientRequestToken>u</ClientRequestToken><Manifest><Spec><Format>S3BatchOperations_CSV_20180820</Format><Fields><member>Bucket</member><member>Key</member></Fields></Spec><Location><ObjectArn>arn:aws:s3:::src/m.csv</ObjectArn><ETag>0123456789abcdef0123456789abcdef</ETag></Location></Manifest><Priority>1</Priority><RoleArn>arn:aws:iam::111122223333:role/job</RoleArn></CreateJobRequest>";
+const LIFECYCLE: &str = "<LifecycleConfiguration><Rule><ID>l</ID><Status>Enabled</Status><Filter><And><Prefix>x/</Prefix><Tag><Key>a</Key><Value>b</Value></Tag><ObjectSizeGreaterThan>5</ObjectSizeGreaterThan></And></Filter><Expiration><Days>3</Days></Expiration><NoncurrentVersionExpiration><NoncurrentDays>2</NoncurrentDays><NewerNoncurrentVersions>1</NewerNoncurrentVersions></NoncurrentVersionExpiration><Transition><Date>2026-02-01T00:00:00Z</Date><StorageClass>GLACIER</StorageClass></Transition></Rule></LifecycleConfiguration>";
+const NOTIFICATION: &str = "<NotificationConfiguration><QueueConfiguration><Id>q</Id><Queue>arn:aws:sqs:us-east-1:111122223333:q</Queue><Event>s3:Replication:*</Event><Filter><S3Key><FilterRule><Name>prefix</Name><Value>a</Value></FilterRule></S3Key></Filter></QueueConfiguration></NotificationConfiguration>";
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Allow","Principal":{"AWS":["111122223333","*"]},"Action":["s3:*"],"Resource":"arn:aws:s3:::src/*","Condition":{"StringLike":{"aws:PrincipalArn":"arn:*"}}}]}"#;
+
+const GOOD: &[Good] = &[
+    ("GET", "/", &[], ""),
+    (
+        "PUT",
+        "/new-bucket",
+        &[],
+        "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>",
+    ),
+    (
+        "PUT",
+        "/src/a/b%20c?x-id=PutObject",
+        &[
+            ("x-amz-meta-m", "v"),
+            ("x-amz-tagging", "a=b&c=d"),
+            ("content-md5", "XrY7u+Ae7tCTyyK7j1rNww=="),
+            ("x-amz-storage-class", "STANDARD_IA"),
+        ],
+        "hello world",
+    ),
+    (
+        "PUT",
+        "/src/chunked",
+        &[
+            ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            ("x-amz-decoded-content-length", "5"),
+            ("content-encoding", "aws-chunked"),
+        ],
+        "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n",
+    ),
+    (
+        "GET",
+        "/src/k?versionId=null&partNumber=1",
+        &[("range", "bytes=0-3"), ("if-none-match", "\"x\"")],
+        "",
+    ),
+    ("HEAD", "/src/k", &[("if-modified-since", "Thu, 01 Jan 2026 00:00:00 GMT")], ""),
+    (
+        "GET",
+        "/src?list-type=2&prefix=a&delimiter=%2F&max-keys=2&start-after=a&encoding-type=url",
+        &[],
+        "",
+    ),
+    ("GET", "/src?list-type=2&continuation-token=k61", &[], ""),
+    ("GET", "/src?versions&key-marker=a&version-id-marker=b&max-keys=1", &[], ""),
+    ("GET", "/src?uploads&prefix=a", &[], ""),
+    ("POST", "/src/big?uploads", &[("x-amz-checksum-algorithm", "SHA256")], ""),
+    ("PUT", "/src/big?partNumber=1&uploadId=abc", &[], "part"),
+    (
+        "POST",
+        "/src/big?uploadId=abc",
+        &[],
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>\"x\"</ETag></Part></CompleteMultipartUpload>",
+    ),
+    (
+        "POST",
+        "/src?delete",
+        &[],
+        "<Delete><Quiet>false</Quiet><Object><Key>a</Key><VersionId>null</VersionId></Object></Delete>",
+    ),
+    (
+        "PUT",
+        "/dst/copy",
+        &[("x-amz-copy-source", "/src/k?versionId=null"), ("x-amz-metadata-directive", "REPLACE")],
+        "",
+    ),
+    ("GET", "/src/k?attributes", &[("x-amz-object-attributes", "ETag,ObjectParts,Checksum")], ""),
+    (
+        "PUT",
+        "/src/k?tagging",
+        &[],
+        "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>",
+    ),
+    (
+        "POST",
+        "/src/k?restore",
+        &[],
+        "<RestoreRequest><Days>2</Days><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters></RestoreRequest>",
+    ),
+    (
+        "PUT",
+        "/src/k?retention",
+        &[],
+        "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2027-01-01T00:00:00Z</RetainUntilDate></Retention>",
+    ),
+    (
+        "PUT",
+        "/src?object-lock",
+        &[],
+        "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>",
+    ),
+    ("PUT", "/src?replication", &[], REPLICATION),
+    ("PUT", "/src?lifecycle", &[], LIFECYCLE),
+    ("PUT", "/src?notification", &[], NOTIFICATION),
+    ("PUT", "/src?policy", &[], POLICY),
+    (
+        "PUT",
+        "/src?versioning",
+        &[],
+        "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+    ),
+    (
+        "PUT",
+        "/src?intelligent-tiering&id=t",
+        &[],
+        "<IntelligentTieringConfiguration><Id>t</Id><Status>Enabled</Status><Tiering><Days>90</Days><AccessTier>ARCHIVE_ACCESS</AccessTier></Tiering></IntelligentTieringConfiguration>",
+    ),
+    ("POST", "/v20180820/jobs", &[("x-amz-account-id", "111122223333")], JOB),
+    ("POST", "/v20180820/jobs", &[("x-amz-account-id", "111122223333")], MANIFEST),
+    ("GET", "/v20180820/jobs?jobStatuses=Active&maxResults=5&nextToken=1", &[], ""),
+    ("GET", "/v20180820/jobs/00000000-0000-4000-a000-000000000000", &[], ""),
+    ("POST", "/v20180820/jobs/x/status?requestedJobStatus=Ready&statusUpdateReason=y", &[], ""),
+    ("POST", "/v20180820/jobs/x/priority?priority=3", &[], ""),
+    (
+        "POST",
+        "/",
+        &[("x-amz-target", "AmazonSQS.CreateQueue")],
+        r#"{"QueueName":"made","Attributes":{"VisibilityTimeout":"30","RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:111122223333:q\",\"maxReceiveCount\":3}"}}"#,
+    ),
+    (
+        "POST",
+        "/",
+        &[("x-amz-target", "AmazonSQS.SendMessageBatch")],
+        r#"{"QueueUrl":"x/q","Entries":[{"Id":"1","MessageBody":"m"},{"Id":"2","MessageBody":"n"}]}"#,
+    ),
+    (
+        "POST",
+        "/",
+        &[("x-amz-target", "AmazonSQS.ReceiveMessage")],
+        r#"{"QueueUrl":"x/q","MaxNumberOfMessages":10,"VisibilityTimeout":0}"#,
+    ),
+    (
+        "POST",
+        "/",
+        &[("x-amz-target", "AmazonSQS.ChangeMessageVisibility")],
+        r#"{"QueueUrl":"x/q","ReceiptHandle":"r","VisibilityTimeout":43200}"#,
+    ),
+    (
+        "POST",
+        "/",
+        &[("x-amz-target", "AWSEvents.PutRule")],
+        r#"{"Name":"r","EventPattern":"{\"source\":[\"aws.s3\",{\"prefix\":\"a\"},{\"anything-but\":[\"b\"]},{\"exists\":true},{\"numeric\":[\">\",0]}]}"}"#,
+    ),
+    (
+        "POST",
+        "/",
+        &[("x-amz-target", "AWSEvents.PutTargets")],
+        r#"{"Rule":"r","Targets":[{"Id":"1","Arn":"arn:aws:sqs:us-east-1:111122223333:q"}]}"#,
+    ),
+    (
+        "POST",
+        "/",
+        &[("x-amz-target", "AWSEvents.PutEvents")],
+        r#"{"Entries":[{"Source":"s","DetailType":"d","Detail":"{\"a\":[1,{\"b\":null}]}","Time":1767225600.5,"Resources":["r"]}]}"#,
+    ),
+    (
+        "POST",
+        "/",
+        &[("x-amz-target", "TrentService.CreateKey")],
+        r#"{"Description":"d","Policy":"{\"Statement\":{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"kms:*\",\"Resource\":\"*\"}}"}"#,
+    ),
+    (
+        "POST",
+        "/",
+        &[("x-amz-target", "TrentService.ScheduleKeyDeletion")],
+        r#"{"KeyId":"k","PendingWindowInDays":7}"#,
+    ),
+    (
+        "POST",
+        "/",
+        &[("content-type", "application/x-www-form-urlencoded")],
+        "Action=CreateRole&Version=2010-05-08&RoleName=r&AssumeRolePolicyDocument=%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%22s3.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%7D&Tags.member.1.Key=a&Tags.member.1.Value=b",
+    ),
+    (
+        "POST",
+        "/",
+        &[("content-type", "application/x-www-form-urlencoded")],
+        "Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::111122223333:role/job&RoleSessionName=me",
+    ),
+    (
+        "POST",
+        "/_resilver/faults",
+        &[],
+        r#"{"rules":[{"service":"s3","operation":"Nothing","verdict":{"refuse":{"code":"SlowDown","status":503}},"times":1}]}"#,
+    ),
+];
+
+/// What a mutation puts in: ends of ranges, ends of syntax.
+const NASTY: [&str; 40] = [
+    "-1",
+    "0",
+    "1",
+    "2147483647",
+    "2147483648",
+    "-2147483649",
+    "9223372036854775807",
+    "18446744073709551615",
+    "18446744073709551616",
+    "1e400",
+    "NaN",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "[[[[[[[[",
+    "\"",
+    "'",
+    "<",
+    ">",
+    "&",
+    "&x;",
+    "]]>",
+    "<!DOCTYPE a [<!ENTITY b \"c\">]>",
+    "<a>",
+    "</Rule>",
+    "%00",
+    "%ff",
+    "%2e%2e/",
+    "../",
+    "//",
+    "\u{0}",
+    "\u{fffe}",
+    "ü",
+    "\r\n",
+    "9999-12-31T23:59:59Z",
+    "0000-01-01T00:00:00Z",
+    "arn:aws:s3:::",
+    "*",
+    "a,b;c=d",
+];
+
+/// Breaks a text in one place.
+fn broken(text: &str, rng: &mut Rng) -> String {
+    let mut ends: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    ends.push(text.len());
+    let pick = |rng: &mut Rng| ends[rng.below(ends.len() as u64) as usize];
+    let (one, other) = (pick(rng), pick(rng));
+    let (from, to) = (one.min(other), one.max(other));
+    let nasty = NASTY[rng.below(NASTY.len() as u64) as usize];
+    match rng.below(6) {
+        0 => format!("{}{nasty}{}", &text[..from], &text[from..]),
+        1 => format!("{}{}", &text[..from], &text[to..]),
+        2 => format!("{}{}{}", &text[..to], &text[from..to], &text[to..]),
+        3 => text[..from].to_owned(),
+        4 => with_number(text, nasty),
+        _ => format!("{}{nasty}{}", &text[..from], &text[to..]),
+    }
+}
+
+/// The text with its last number replaced.
+fn with_number(text: &str, nasty: &str) -> String {
+    let digit = |it: char| it.is_ascii_digit();
+    let Some(end) = text.rfind(digit) else {
+        return text.to_owned();
+    };
+    let start = text[..=end].rfind(|it| !digit(it)).map_or(0, |at| at + 1);
+    // What is before a number may be a letter of more than one byte.
+    let start = (start..=end).find(|at| text.is_char_boundary(*at)).unwrap_or(end);
+    format!("{}{nasty}{}", &text[..start], &text[end + 1..])
+}
+
+/// A good request, broken in one to three places; `None` where that is no HTTP any more.
+fn request(rng: &mut Rng) -> Option<Request<Bytes>> {
+    let (method, uri, headers, body) = GOOD[rng.below(GOOD.len() as u64) as usize];
+    let (mut uri, mut body) = (uri.to_owned(), body.to_owned());
+    let mut headers: Vec<(String, String)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    for _ in 0..=rng.below(3) {
+        match rng.below(4) {
+            0 => uri = broken(&uri, rng),
+            1 if !headers.is_empty() => {
+                let at = rng.below(headers.len() as u64) as usize;
+                headers[at].1 = broken(&headers[at].1, rng);
+            }
+            _ => body = broken(&body, rng),
+        }
+    }
+    let mut request = Request::new(Bytes::from(body));
+    *request.method_mut() = Method::from_bytes(method.as_bytes()).ok()?;
+    *request.uri_mut() = uri.parse().ok()?;
+    request.headers_mut().insert("host", HeaderValue::from_static("127.0.0.1:9000"));
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        request.headers_mut().insert(name, HeaderValue::from_str(&value).ok()?);
+    }
+    Some(request)
+}
+
+fn prepare(world: &mut World) {
+    for name in ["src", "dst", "keep"] {
+        ops::bucket::create(world, name, "111122223333", "us-east-1").unwrap();
+        ops::bucket::put_versioning(world, name, Versioning::Enabled).unwrap();
+    }
+    world.iam.put(Role::batch("arn:aws:iam::111122223333:role/job", "src", "dst"));
+    crate::world::queue::create(world, "q", 30_000, None).unwrap();
+    put::store(world, "src", "k", "body".into(), "text/plain").unwrap();
+    put::store(world, "keep", "safe", "and sound".into(), "text/plain").unwrap();
+}
+
+/// Whether an error has the form of its service.
+fn is_told(service: Service, response: &Response<Bytes>) -> bool {
+    let text = String::from_utf8_lossy(response.body());
+    match service {
+        Service::S3 => text.contains("<Error>") && text.contains("<Code>"),
+        Service::Control | Service::Iam | Service::Sts => {
+            text.contains("<ErrorResponse") && text.contains("<Code>")
+        }
+        Service::Sqs | Service::Events | Service::Kms => text.contains("__type"),
+    }
+}
+
+async fn check(emulator: &Emulator, seed: u64) {
+    let Some(request) = request(&mut Rng::new(seed)) else {
+        return;
+    };
+    let told = format!("seed {seed}: {request:?}");
+    let (asked, head) = (operation::name(&request), request.method() == Method::HEAD);
+    let admin = request.uri().path().starts_with("/_resilver/");
+    let handled = emulator.shared.handle(request);
+    let answered = tokio::time::timeout(Duration::from_secs(20), handled).await;
+    let response = answered.unwrap_or_else(|_| panic!("no answer to {told}")).response;
+    let response = response.unwrap_or_else(|| panic!("the connection broke at {told}"));
+    let status = response.status().as_u16();
+    let bodiless = head || matches!(status, 204 | 304);
+    assert!(status < 500 || status == 501, "{status} {:?} to {told}", response.body());
+    let fine = status < 400 || bodiless || admin || is_told(asked.service, &response);
+    assert!(fine, "{status} {:?} to {told}", response.body());
+    // What it has set off may go wrong later.
+    emulator.advance(600_000);
+    emulator.with(|world| {
+        let kept = ops::get::current(world, "keep", "safe").map(|version| version.size());
+        assert_eq!(kept, Ok(9), "lost by {told}");
+    });
+}
+
+#[tokio::test]
+async fn whatever_comes_is_answered_and_nothing_is_lost() {
+    let seeds = std::env::var("SEEDS").unwrap_or_else(|_| "0..6000".to_owned());
+    let (from, to) = seeds.split_once("..").unwrap();
+    let (from, to): (u64, u64) = (from.parse().unwrap(), to.parse().unwrap());
+    for chunk in (from..to).step_by(500) {
+        let emulator = Emulator::new(Config { credentials: None, ..Config::default() });
+        emulator.with(prepare);
+        for seed in chunk..(chunk + 500).min(to) {
+            check(&emulator, seed).await;
+        }
+    }
+}

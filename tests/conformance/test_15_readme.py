@@ -1,0 +1,35 @@
+"""What the README tells people to type, typed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+PRINTED = "http://127.0.0.1:9000"
+
+
+@pytest.fixture
+def tutorial(aws, tmp_path):
+    """Runs the tutorial in an empty folder, against the server of this run."""
+    blocks = re.findall(r"```bash\n(# the tutorial\n.*?)```", README.read_text(), re.DOTALL)
+    assert len(blocks) == 1 and PRINTED in blocks[0]
+    aws.settings(replication_delay_ms=100, job_step_ms=100)
+    clients = Path(sys.executable).parent
+    environment = dict(os.environ, PATH=f"{clients}:{os.environ['PATH']}")
+    script = "set -euo pipefail\n" + blocks[0].replace(PRINTED, aws.endpoint)
+    return subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, timeout=120,
+                          capture_output=True, text=True)
+
+
+def test_the_tutorial_of_the_readme_replicates_what_was_there_before_the_rule(tutorial, aws):
+    assert tutorial.returncode == 0, tutorial.stderr
+    before, after = tutorial.stdout.split("new.txt", 1)
+    assert "old.txt" not in before
+    assert '"COMPLETED"\n"REPLICA"\n' in after
+    assert re.search(r"^tutorial-source,old.txt,\S+,succeeded,200,,success$", after, re.MULTILINE)
+    assert aws.s3.get_object(Bucket="tutorial-replica", Key="old.txt")["Body"].read() \
+        == b"I was here before the rule.\n"
