@@ -78,6 +78,8 @@ fn config(args: &LocalArgs) -> Result<Config, CliError> {
         account: args.account.clone(),
         region: args.region.clone(),
         seed: args.seed,
+        queues_elsewhere: args.sqs_endpoint.is_some(),
+        bus_elsewhere: args.events_endpoint.is_some(),
         start: start.ok_or_else(|| CliError::unknown("the clock stands before 1970"))?,
         ..Config::default()
     };

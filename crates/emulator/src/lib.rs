@@ -126,7 +126,10 @@ impl Emulator {
             })
             .await?;
         // The time goes on where nobody was there to see it.
-        shared.with(|world| world.advance_to(now));
+        shared.with(|world| {
+            world.advance_to(now);
+            world.parcels.clear();
+        });
         *shared.journal.lock().await = Some(journal);
         shared.journaled.store(true, Ordering::Relaxed);
         Ok(emulator)
@@ -187,7 +190,8 @@ impl Emulator {
         Server::bind(Arc::clone(&self.shared), addr, Some(speed)).await
     }
 
-    /// As [`Self::serve_running`], with queues or a bus that are another server's.
+    /// As [`Self::serve_running`], with queues or a bus that are another server's, as the configuration of
+    /// the world says.
     ///
     /// # Errors
     /// Those of binding the address.
@@ -197,10 +201,6 @@ impl Emulator {
         speed: u32,
         elsewhere: Elsewhere,
     ) -> io::Result<Server> {
-        self.with(|world| {
-            world.parcels.queues = elsewhere.sqs.is_some();
-            world.parcels.bus = elsewhere.events.is_some();
-        });
         let mut server = self.serve_running(addr, speed).await?;
         server.forward(Arc::clone(&self.shared), elsewhere);
         Ok(server)

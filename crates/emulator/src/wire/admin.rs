@@ -19,15 +19,18 @@ use serde_json::{Value, json};
 
 use super::message::set;
 use super::operation::Asked;
-use crate::world::fault::{Rule, Service};
+use crate::world::fault::{Rule, Service, Verdict};
 use crate::world::notification::stamp::iso;
-use crate::world::{Config, Millis, World};
+use crate::world::{Config, Millis, World, jobs};
 
 /// The path of everything here.
 pub(super) const PREFIX: &str = "/_resilver/";
 
 /// The longest jump of the clock: a hundred years.
 const JUMP_MAX: Millis = 100 * 366 * 86_400_000;
+
+/// The longest delay: a year.
+const DELAY_MAX: Millis = 366 * 86_400_000;
 
 /// What was asked for and is not emulated.
 #[derive(Debug, Default)]
@@ -102,6 +105,20 @@ impl Settings {
         }
     }
 
+    fn check(&self) -> Result<(), Wrong> {
+        let delays = [
+            self.replication_delay_ms,
+            self.notification_delay_ms,
+            self.trail_delay_ms,
+            self.job_step_ms,
+        ];
+        if delays.into_iter().flatten().all(|delay| delay <= DELAY_MAX) {
+            return Ok(());
+        }
+        let message = format!("a delay has at most {DELAY_MAX} milliseconds");
+        Err((StatusCode::BAD_REQUEST, message, "give a shorter one"))
+    }
+
     fn apply(self, world: &mut World) {
         fn put<T>(place: &mut T, value: Option<T>) {
             if let Some(value) = value {
@@ -166,6 +183,11 @@ fn run(
         (&Method::POST, "faults") => {
             let next = "send {\"rules\": [{\"service\": \"s3\", \"operation\": \"PutObject\", \"verdict\": {\"refuse\": {\"code\": \"SlowDown\", \"status\": 503}}, \"times\": 2}]}";
             let asked: Faults = read(body, next)?;
+            let odd = |rule: &&Rule| matches!(rule.verdict, Verdict::Refuse { status, .. } if !(400..600).contains(&status));
+            if asked.rules.iter().find(odd).is_some() {
+                let message = "a refusal has a status from 400 to 599".to_owned();
+                return Err((StatusCode::BAD_REQUEST, message, next));
+            }
             world.faults.rules.extend(asked.rules);
             let (duplicate, reorder) = (asked.duplicate_per_mille, asked.reorder_per_mille);
             world.faults.duplicate_per_mille =
@@ -180,13 +202,15 @@ fn run(
         (&Method::GET, "settings") => Ok(json!(Settings::of(world))),
         (&Method::POST, "settings") => {
             let next = "GET /_resilver/settings names them all";
-            read::<Settings>(body, next)?.apply(world);
+            let settings: Settings = read(body, next)?;
+            settings.check()?;
+            settings.apply(world);
+            // There may be more places for jobs than before.
+            jobs::wake(world);
             Ok(json!(Settings::of(world)))
         }
         (&Method::POST, "reset") => {
-            let (queues, bus) = (world.parcels.queues, world.parcels.bus);
             *world = World::new(Config { start: world.now(), ..initial.clone() });
-            (world.parcels.queues, world.parcels.bus) = (queues, bus);
             *unimplemented = Unimplemented::default();
             Ok(clock(world))
         }
@@ -219,7 +243,6 @@ fn faults(world: &World) -> Value {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use crate::world::fault::Verdict;
 
     fn ask(world: &mut World, method: &str, what: &str, body: &str) -> (u16, Value) {
         let request = Request::builder().method(method).uri(format!("{PREFIX}{what}"));

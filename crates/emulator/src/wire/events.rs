@@ -10,6 +10,8 @@ use crate::world::{Millis, World};
 
 /// Entries that one PutEvents takes (EventBridge User Guide).
 const ENTRIES_MAX: usize = 10;
+/// The longest pattern of a rule, in characters (EventBridge User Guide: quotas).
+const PATTERN_MAX: usize = 4_096;
 /// Bytes that the entries of one PutEvents may have together.
 const ENTRIES_BYTES: usize = 256 * 1024;
 
@@ -66,7 +68,8 @@ fn put_event(world: &mut World, entry: &Value) -> Value {
     let (source, kind, detail) =
         (text(entry, "Source"), text(entry, "DetailType"), text(entry, "Detail"));
     let detail: Result<Value, _> = serde_json::from_str(detail);
-    let (false, false, Ok(detail)) = (source.is_empty(), kind.is_empty(), detail) else {
+    let detail = detail.ok().filter(Value::is_object);
+    let (false, false, Some(detail)) = (source.is_empty(), kind.is_empty(), detail) else {
         let message = "Source, DetailType and Detail, a JSON object, are required";
         return json!({"ErrorCode": "MalformedDetail", "ErrorMessage": message});
     };
@@ -93,17 +96,35 @@ fn texts(input: &Value, name: &str) -> Vec<String> {
 
 fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
     let name = text(input, "Name");
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if !(1..=64).contains(&name.len()) || !name.bytes().all(fits) {
+        let message = "Name must have 1 to 64 characters of [A-Za-z0-9._-]";
+        return Err(Refusal::new(400, "ValidationException", message));
+    }
+    if text(input, "EventPattern").len() > PATTERN_MAX {
+        let message = "EventPattern is longer than 4,096 characters";
+        return Err(Refusal::new(400, "InvalidEventPatternException", message));
+    }
     let enabled = text(input, "State") != "DISABLED";
     bus::put_rule(world, name, text(input, "EventPattern"), enabled)?;
     Ok(json!({ "RuleArn": arn(world, name) }))
 }
 
 fn put_targets(world: &mut World, input: &Value) -> Answer<Value> {
-    for target in input.get("Targets").and_then(Value::as_array).into_iter().flatten() {
+    find(world, text(input, "Rule"))?;
+    let targets = || input.get("Targets").and_then(Value::as_array).into_iter().flatten();
+    // All of them are looked at before the first is taken.
+    for target in targets() {
+        if text(target, "Id").is_empty() || !text(target, "Arn").starts_with("arn:") {
+            let message = "A target needs an Id and an Arn";
+            return Err(Refusal::new(400, "ValidationException", message));
+        }
         let shaped = ["Input", "InputPath", "InputTransformer"];
         if let Some(name) = shaped.iter().find(|name| target.get(**name).is_some()) {
             return Err(Refusal::new(501, "NotImplemented", format!("{name} is not emulated")));
         }
+    }
+    for target in targets() {
         bus::put_target(world, text(input, "Rule"), text(target, "Id"), text(target, "Arn"))?;
     }
     Ok(json!({"FailedEntryCount": 0, "FailedEntries": []}))

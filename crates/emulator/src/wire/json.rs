@@ -21,6 +21,9 @@ impl Call {
         let body: &[u8] = request.body();
         let input = if body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(body) };
         match input {
+            Ok(input) if !Value::is_object(&input) => {
+                Err(Refusal::new(400, "SerializationException", "The body must be a JSON object"))
+            }
             Ok(input) => Ok(Self { operation: operation.to_owned(), input }),
             Err(why) => Err(Refusal::new(400, "SerializationException", why.to_string())),
         }

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::caller::Caller;
-use super::json::{Call, answer, number, refuse, text};
+use super::json::{Call, answer, refuse, text};
 use crate::world::kms::{Key, KeyState};
-use crate::world::{Answer, Refusal, World};
+use crate::world::{Answer, Refusal, World, access};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -113,11 +113,12 @@ fn turn(world: &mut World, input: &Value, caller: &Caller, state: KeyState) -> A
 
 fn schedule_deletion(world: &mut World, input: &Value, caller: &Caller) -> Answer<Value> {
     let (arn, _) = find(world, input, caller)?;
-    let days = number(input, "PendingWindowInDays").unwrap_or(30);
-    if !(7..=30).contains(&days) {
+    let given = input.get("PendingWindowInDays");
+    let days = given.map_or(Some(30), Value::as_u64).filter(|days| (7..=30).contains(days));
+    let Some(days) = days else {
         let message = "PendingWindowInDays must be between 7 and 30";
         return Err(Refusal::new(400, "ValidationException", message));
-    }
+    };
     let at = world.now() + days * DAY_MS;
     if let Some(key) = world.kms.key_mut(&arn) {
         (key.state, key.deletion) = (KeyState::PendingDeletion, Some(at));
@@ -159,6 +160,10 @@ fn arn_of(world: &World, name: &str, caller: &Caller) -> String {
 fn find<'a>(world: &'a World, input: &Value, caller: &Caller) -> Answer<(String, &'a Key)> {
     let arn = arn_of(world, text(input, "KeyId"), caller);
     let arn = world.kms.resolve(&arn).to_owned();
+    if access::account_of(&arn) != caller.account {
+        let message = format!("{} may not manage {arn}", caller.account);
+        return Err(Refusal::new(400, "AccessDeniedException", message));
+    }
     let key = world.kms.key(&arn).ok_or_else(|| not_found(&arn))?;
     Ok((arn, key))
 }

@@ -4,13 +4,14 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
+use super::xml::printable;
 use crate::world::Refusal;
 use crate::world::fault::Service;
 
 /// A refusal as the answer of a service.
 pub(super) fn refused(service: Service, refusal: &Refusal) -> Response<Bytes> {
-    let (code, message) =
-        (quick_xml::escape::escape(&refusal.code), quick_xml::escape::escape(&refusal.message));
+    let (code, message) = (printable(&refusal.code), printable(&refusal.message));
+    let (code, message) = (quick_xml::escape::escape(code), quick_xml::escape::escape(message));
     let (content_type, body) = match service {
         Service::S3 => (
             "application/xml",

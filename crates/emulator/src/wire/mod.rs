@@ -25,6 +25,7 @@ mod query;
 pub(crate) mod router;
 pub mod s3;
 pub mod server;
+mod shape;
 mod signature;
 pub mod sqs;
 mod xml;

@@ -1,11 +1,14 @@
 //! A world without credentials takes every request: what signs it is taken off, and a body that was
 //! sent in signed chunks is put together again.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderValue, Request, Uri};
 
 use super::operation::header;
+
+/// The most trailers that are read.
+const TRAILERS_MAX: usize = 16;
 
 /// Query parameters of a presigned request, of both versions.
 const SIGNED: [&str; 10] = [
@@ -28,9 +31,7 @@ pub(super) fn unsigned(request: Request<Bytes>) -> Option<Request<Bytes>> {
     if let Some(uri) = without_signature(&parts.uri) {
         parts.uri = uri;
     }
-    let chunked = header(&parts.headers, "x-amz-content-sha256")
-        .is_some_and(|value| value.starts_with("STREAMING-"));
-    if chunked {
+    if is_chunked(&parts.headers) {
         let (whole, trailers) = joined(&body)?;
         for (name, value) in trailers {
             let name = http::HeaderName::from_bytes(name.as_bytes());
@@ -44,6 +45,20 @@ pub(super) fn unsigned(request: Request<Bytes>) -> Option<Request<Bytes>> {
     parts.headers.remove("x-amz-content-sha256");
     parts.headers.remove("x-amz-decoded-content-length");
     Some(Request::from_parts(parts, body))
+}
+
+/// Whether a body is of the form, and of the length, that its headers claim.
+pub(super) fn is_whole(request: &Request<Bytes>) -> bool {
+    if !is_chunked(request.headers()) {
+        return true;
+    }
+    let stated = header(request.headers(), "x-amz-decoded-content-length");
+    let length = chunks(request.body()).map(|(chunks, _)| chunks.iter().map(Bytes::len).sum());
+    length.is_some_and(|length: usize| stated.is_none_or(|it| it.parse() == Ok(length)))
+}
+
+fn is_chunked(headers: &HeaderMap) -> bool {
+    header(headers, "x-amz-content-sha256").is_some_and(|value| value.starts_with("STREAMING-"))
 }
 
 fn without_signature(uri: &Uri) -> Option<Uri> {
@@ -62,9 +77,22 @@ fn without_signature(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// Names with their values.
+type Trailers = Vec<(String, String)>;
+
 /// The body behind `aws-chunked`, and the headers that trail it; `None` when it is not of that form.
-fn joined(body: &Bytes) -> Option<(Bytes, Vec<(String, String)>)> {
-    let (mut rest, mut whole) = (body.clone(), BytesMut::new());
+fn joined(body: &Bytes) -> Option<(Bytes, Trailers)> {
+    let (chunks, trailers) = chunks(body)?;
+    Some(match chunks.as_slice() {
+        [chunk] => (chunk.clone(), trailers),
+        chunks => (chunks.concat().into(), trailers),
+    })
+}
+
+/// The chunks of a body, and the headers behind them: checksums, and nothing that could take the place of
+/// another header.
+fn chunks(body: &Bytes) -> Option<(Vec<Bytes>, Trailers)> {
+    let (mut rest, mut chunks) = (body.clone(), Vec::new());
     loop {
         let line = take_line(&mut rest)?;
         let size = line.split(';').next().unwrap_or_default();
@@ -75,18 +103,22 @@ fn joined(body: &Bytes) -> Option<(Bytes, Vec<(String, String)>)> {
         if rest.len() < size.checked_add(2)? {
             return None;
         }
-        whole.extend_from_slice(&rest.split_to(size));
+        chunks.push(rest.split_to(size));
         if rest.split_to(2) != "\r\n" {
             return None;
         }
     }
     let mut trailers = Vec::new();
     while let Some(line) = take_line(&mut rest) {
-        if let Some((name, value)) = line.split_once(':') {
-            trailers.push((name.trim().to_owned(), value.trim().to_owned()));
+        let Some((name, value)) = line.split_once(':') else {
+            continue;
+        };
+        let name = name.trim().to_ascii_lowercase();
+        if name.starts_with("x-amz-checksum-") && trailers.len() < TRAILERS_MAX {
+            trailers.push((name, value.trim().to_owned()));
         }
     }
-    Some((whole.freeze(), trailers))
+    rest.is_empty().then_some((chunks, trailers))
 }
 
 fn take_line(rest: &mut Bytes) -> Option<String> {

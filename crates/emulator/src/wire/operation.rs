@@ -30,22 +30,30 @@ impl Asked {
 }
 
 /// The sub-resources of a bucket, as the query and as the operations name them.
-const SUBRESOURCES: [(&str, &str); 15] = [
+const SUBRESOURCES: [(&str, &str); 23] = [
     ("accelerate", "BucketAccelerateConfiguration"),
     ("acl", "BucketAcl"),
+    ("analytics", "BucketAnalyticsConfiguration"),
     ("cors", "BucketCors"),
     ("encryption", "BucketEncryption"),
     ("intelligent-tiering", "BucketIntelligentTieringConfiguration"),
+    ("inventory", "BucketInventoryConfiguration"),
     ("lifecycle", "BucketLifecycleConfiguration"),
     ("location", "BucketLocation"),
+    ("logging", "BucketLogging"),
+    ("metadataTable", "BucketMetadataTableConfiguration"),
+    ("metrics", "BucketMetricsConfiguration"),
     ("notification", "BucketNotificationConfiguration"),
     ("object-lock", "ObjectLockConfiguration"),
     ("ownershipControls", "BucketOwnershipControls"),
     ("policy", "BucketPolicy"),
+    ("policyStatus", "BucketPolicyStatus"),
     ("publicAccessBlock", "PublicAccessBlock"),
     ("replication", "BucketReplication"),
+    ("requestPayment", "BucketRequestPayment"),
     ("tagging", "BucketTagging"),
     ("versioning", "BucketVersioning"),
+    ("website", "BucketWebsite"),
 ];
 
 /// Names a request.
@@ -71,11 +79,12 @@ pub(super) fn name(request: &Request<Bytes>) -> Asked {
         return Asked { service, operation, bucket: None, path };
     }
     let query = Query(request.uri().query().unwrap_or_default());
-    if path.starts_with("/v20180820/") {
+    let host = header(request.headers(), "host").unwrap_or_default();
+    let of_a_bucket = host::bucket_of(host).is_some();
+    if path.starts_with("/v20180820/") && !of_a_bucket {
         let operation = control(request.method(), &path).to_owned();
         return Asked { service: Service::Control, operation, bucket: None, path };
     }
-    let host = header(request.headers(), "host").unwrap_or_default();
     let path = match host::bucket_of(host) {
         Some(bucket) => format!("/{bucket}{path}"),
         None => path,
@@ -96,13 +105,110 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name)?.to_str().ok()
 }
 
+fn decoded(text: &str) -> std::borrow::Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
+}
+
+/// What the query of a request to S3 can be about, at most one at a time.
+const ALL_SUBRESOURCES: [&str; 34] = [
+    "accelerate",
+    "acl",
+    "analytics",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "list-type",
+    "location",
+    "logging",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "restore",
+    "retention",
+    "select",
+    "tagging",
+    "torrent",
+    "uploadId",
+    "uploads",
+    "versioning",
+    "versions",
+    "website",
+];
+
+/// Parameters of listings and the like, which may be empty.
+const PARAMETERS: [&str; 17] = [
+    "continuation-token",
+    "delimiter",
+    "encoding-type",
+    "fetch-owner",
+    "id",
+    "key-marker",
+    "marker",
+    "max-keys",
+    "max-parts",
+    "max-uploads",
+    "part-number-marker",
+    "partNumber",
+    "prefix",
+    "start-after",
+    "upload-id-marker",
+    "version-id-marker",
+    "versionId",
+];
+
 /// A query string.
 pub(super) struct Query<'a>(pub(super) &'a str);
 
 impl Query<'_> {
     /// Whether it names this parameter.
     pub(super) fn has(&self, wanted: &str) -> bool {
-        self.0.split('&').any(|pair| pair.split('=').next() == Some(wanted))
+        self.names().any(|name| name == wanted)
+    }
+
+    /// The value of a parameter, decoded.
+    pub(super) fn value(&self, wanted: &str) -> Option<String> {
+        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
+        let mut found = pairs.filter(|(name, _)| decoded(name) == wanted);
+        found.next().map(|(_, value)| decoded(value).into_owned())
+    }
+
+    /// A parameter that has no value and is no sub-resource that is known here.
+    pub(super) fn unknown(&self) -> Option<String> {
+        let mut names = self.0.split('&').filter_map(|pair| match pair.split_once('=') {
+            Some((name, "")) => Some(name),
+            None => Some(pair),
+            _ => None,
+        });
+        let odd = |name: &&str| {
+            let name = decoded(name);
+            !name.is_empty()
+                && !ALL_SUBRESOURCES.contains(&&*name)
+                && !PARAMETERS.contains(&&*name)
+                && !name.to_ascii_lowercase().starts_with("x-amz-")
+                && !name.starts_with("response-")
+        };
+        names.find(odd).map(|name| decoded(name).into_owned())
+    }
+
+    /// The sub-resources that it names; more than one of them is a request for nothing.
+    pub(super) fn subresources(&self) -> Vec<&'static str> {
+        ALL_SUBRESOURCES.into_iter().filter(|it| self.has(it)).collect()
+    }
+
+    fn names(&self) -> impl Iterator<Item = std::borrow::Cow<'_, str>> {
+        self.0.split('&').map(|pair| decoded(pair.split('=').next().unwrap_or_default()))
     }
 }
 

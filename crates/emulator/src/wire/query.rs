@@ -16,6 +16,9 @@ use crate::world::iam::{Record, Role, Session};
 use crate::world::notification::stamp::iso_seconds;
 use crate::world::{Answer, Refusal, World};
 
+/// The most tags of a role (IAM User Guide: quotas).
+const TAGS_MAX: usize = 50;
+
 const IAM: (&str, &str) = ("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/");
 const STS: (&str, &str) = ("2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/");
 
@@ -51,7 +54,8 @@ impl Form {
         match self.text("Version") {
             version if version == IAM.0 => Some(Service::Iam),
             version if version == STS.0 => Some(Service::Sts),
-            _ => None,
+            // Some service must say that it does not know it.
+            _ => Some(Service::Iam),
         }
     }
 
@@ -73,6 +77,28 @@ impl Form {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
+    /// `Path`: `/`, or more between slashes.
+    fn path(&self) -> Answer<String> {
+        let path = self.maybe("Path").unwrap_or("/");
+        let graphic = path.bytes().all(|byte| byte.is_ascii_graphic());
+        if path.starts_with('/') && path.ends_with('/') && graphic && path.len() <= 512 {
+            return Ok(path.to_owned());
+        }
+        let message = "Path must begin and end with / and hold no more than 512 characters";
+        Err(Refusal::new(400, "ValidationError", message))
+    }
+
+    /// The name of a policy.
+    fn policy_name(&self) -> Answer<&str> {
+        let name = self.needed("PolicyName")?;
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
+        if name.len() <= 128 && name.bytes().all(fits) {
+            return Ok(name);
+        }
+        let message = "PolicyName must have 1 to 128 characters of [A-Za-z0-9+=,.@_-]";
+        Err(Refusal::new(400, "ValidationError", message))
+    }
+
     /// `Tags.member.1.Key` and so on.
     fn tags(&self) -> BTreeMap<String, String> {
         let pair = |at: usize| {
@@ -80,7 +106,7 @@ impl Form {
             let value = self.0.get(&format!("Tags.member.{at}.Value"))?;
             Some((key.clone(), value.clone()))
         };
-        (1..).map_while(pair).collect()
+        (1..=TAGS_MAX).map_while(pair).collect()
     }
 }
 
@@ -193,6 +219,11 @@ fn assume(world: &mut World, form: &Form, caller: &Caller) -> Answer<Element> {
 
 fn iam(world: &mut World, form: &Form, caller: &Caller) -> Result {
     let account = caller.account.as_str();
+    if form.text("Version") != IAM.0 {
+        let (action, version) = (form.action(), form.text("Version"));
+        let message = format!("Could not find operation {action} for version {version}");
+        return Err(Refusal::new(400, "InvalidAction", message));
+    }
     match form.action() {
         "CreateRole" => create_role(world, form, account).map(Some),
         "GetRole" => {
@@ -223,7 +254,7 @@ fn inline_policies(world: &mut World, form: &Form, account: &str) -> Result {
     let role = || form.needed("RoleName");
     match form.action() {
         "PutRolePolicy" => {
-            let (name, text) = (form.needed("PolicyName")?, form.needed("PolicyDocument")?);
+            let (name, text) = (form.policy_name()?, form.needed("PolicyDocument")?);
             world.iam.put_inline(account, role()?, name, text).map(|()| None)
         }
         "GetRolePolicy" => {
@@ -254,8 +285,8 @@ fn managed_policies(world: &mut World, form: &Form, account: &str) -> Result {
     let role = || form.needed("RoleName");
     match form.action() {
         "CreatePolicy" => {
-            let (name, text) = (form.needed("PolicyName")?, form.needed("PolicyDocument")?);
-            let path = form.maybe("Path").unwrap_or("/");
+            let (name, text) = (form.policy_name()?, form.needed("PolicyDocument")?);
+            let path = form.path()?;
             let arn = format!("arn:aws:iam::{account}:policy{path}{name}");
             world.iam.create_policy(&arn, text)?;
             Ok(Some(Element::new("").with(policy_element("Policy", &arn))))
@@ -306,11 +337,15 @@ fn create_role(world: &mut World, form: &Form, account: &str) -> Answer<Element>
         let message = "RoleName must have 1 to 64 characters of [A-Za-z0-9+=,.@_-]";
         return Err(Refusal::new(400, "ValidationError", message));
     }
+    if form.maybe("Description").is_some_and(|it| it.contains(char::is_control)) {
+        let message = "Description must not hold control characters";
+        return Err(Refusal::new(400, "ValidationError", message));
+    }
     if world.iam.named(account, name).is_ok() {
         let message = format!("Role with name {name} already exists.");
         return Err(Refusal::new(409, "EntityAlreadyExists", message));
     }
-    let path = form.maybe("Path").unwrap_or("/").to_owned();
+    let path = form.path()?;
     let arn = format!("arn:aws:iam::{account}:role{path}{name}");
     let mut role =
         Role { arn, trust: Vec::new(), statements: Vec::new(), record: Record::default() };

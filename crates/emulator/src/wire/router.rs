@@ -14,7 +14,7 @@ use super::admin::{self, Unimplemented};
 use super::caller::{Caller, caller, key_of, secret_of};
 use super::message::{refused, set};
 use super::operation::{self, Asked, Query, header};
-use super::{authorize, control, events, kms, open, query, s3, signature, sqs};
+use super::{authorize, control, events, host, kms, open, query, s3, shape, signature, sqs};
 use crate::world::fault::{Service, Verdict};
 use crate::world::rng::Rng;
 use crate::world::{Answer, Config, Refusal, World};
@@ -79,7 +79,7 @@ impl Router {
         let world = lock(&self.world);
         let caller = caller(&world, key_of(request).as_deref());
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if request.uri().path().starts_with(admin::PREFIX) {
+        if Self::is_admin(request) {
             return (caller, !reads);
         }
         let asked = operation::name(request);
@@ -94,7 +94,7 @@ impl Router {
     }
 
     async fn act(&self, request: Request<Bytes>, secured: bool) -> Outcome {
-        if request.uri().path().starts_with(admin::PREFIX) {
+        if Self::is_admin(&request) {
             let mut unimplemented = lock(&self.unimplemented);
             let mut world = lock(&self.world);
             let response = admin::handle(&mut world, &mut unimplemented, &self.initial, &request);
@@ -162,14 +162,18 @@ impl Router {
     }
 
     async fn s3(&self, request: Request<Bytes>, secured: bool) -> Response<Bytes> {
+        let incomplete = || {
+            let what = "The body is not encoded, or not as long, as its headers say.";
+            refused(Service::S3, &Refusal::new(400, "IncompleteBody", what))
+        };
+        if !open::is_whole(&request) {
+            return incomplete();
+        }
         let request = match secured {
             true => request,
             false => match open::unsigned(request) {
                 Some(request) => request,
-                None => {
-                    let what = "The body is not encoded as its x-amz-content-sha256 says.";
-                    return refused(Service::S3, &Refusal::new(400, "IncompleteBody", what));
-                }
+                None => return incomplete(),
             },
         };
         let broken = |what: String| refused(Service::S3, &Refusal::new(500, "InternalError", what));
@@ -185,6 +189,12 @@ impl Router {
         }
     }
 
+    /// Whether a request is for the emulator itself, and not for a bucket that its host names.
+    fn is_admin(request: &Request<Bytes>) -> bool {
+        let host = header(request.headers(), "host").unwrap_or_default();
+        request.uri().path().starts_with(admin::PREFIX) && host::bucket_of(host).is_none()
+    }
+
     /// What is asked of every request before its service sees it. That S3's are signed as they should,
     /// `s3s` finds out; a caller who only claims to be somebody gets no further there.
     fn check(&self, asked: &Asked, request: &Request<Bytes>, secured: bool) -> Answer<()> {
@@ -198,6 +208,9 @@ impl Router {
             return Ok(());
         };
         let query = Query(request.uri().query().unwrap_or_default());
+        if asked.service == Service::S3 {
+            shape::check(request, asked, &query)?;
+        }
         let source = header(request.headers(), "x-amz-copy-source").map(|source| {
             let source = percent_decode_str(source).decode_utf8_lossy().into_owned();
             let (path, versioned) = match source.split_once("?versionId=") {
@@ -207,7 +220,10 @@ impl Router {
             (path.trim_start_matches('/').to_owned(), versioned)
         });
         let source = source.as_ref().map(|(path, versioned)| (path.as_str(), *versioned));
-        let versioned = query.has("versionId");
+        // What deletes several versions names them in its body.
+        let named = asked.operation == "DeleteObjects"
+            && request.body().windows(11).any(|part| part == b"<VersionId>");
+        let versioned = query.has("versionId") || named;
         authorize::check(&lock(&self.world), caller, asked, versioned, source)?;
         self.check_owner(asked, request)
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,13 +23,15 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::forward::{self, Elsewhere};
 use super::message::{refused, set};
 use super::router::Outcome;
-use super::sqs;
+use super::{operation, sqs};
 use crate::Shared;
 use crate::world::fault::Service;
 use crate::world::{Answer, Refusal};
 
 /// The largest body that is taken: 5 GiB, as one PUT of S3.
 const BODY_BYTES_MAX: usize = 5 << 30;
+/// The largest body of a call to any other service. SQS, which takes the most, takes 1 MiB.
+const CALL_BYTES_MAX: usize = 4 << 20;
 /// The most bytes of a header section (S3 API Reference: PUT, common request headers).
 const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// The most headers that are read at all; with more of them, the connection is refused.
@@ -187,6 +189,12 @@ async fn patiently(shared: &Shared, request: Request<Bytes>) -> Outcome {
 #[error("the reply was lost: a fault was asked for")]
 struct Broken;
 
+fn is_form(request: &Request<Bytes>) -> bool {
+    let kind = request.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+    let calls = request.uri().path() == "/" || request.uri().path().starts_with("/_resilver/");
+    calls || kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+}
+
 /// Whether the header section is one that S3 reads.
 fn check_size(headers: &HeaderMap) -> Answer<()> {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -198,8 +206,12 @@ fn check_size(headers: &HeaderMap) -> Answer<()> {
 }
 
 /// The whole body, piece by piece as long as the client goes on sending.
-async fn read(body: Incoming) -> Answer<Bytes> {
-    let mut body = Limited::new(body, BODY_BYTES_MAX);
+async fn read(body: Incoming, most: usize) -> Answer<Bytes> {
+    if usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX) > most {
+        let message = "Your proposed upload exceeds the maximum allowed size";
+        return Err(Refusal::new(400, "EntityTooLarge", message));
+    }
+    let mut body = Limited::new(body, most);
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
     loop {
@@ -209,7 +221,7 @@ async fn read(body: Incoming) -> Answer<Bytes> {
         let Some(frame) = frame else {
             break;
         };
-        let message = "The body ended early or is larger than 5 GiB";
+        let message = "The body ended early, or is larger than it may be";
         let frame = frame.map_err(|_| Refusal::new(400, "IncompleteBody", message))?;
         let Ok(piece) = frame.into_data() else {
             continue;
@@ -232,14 +244,22 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Broken> {
     let (parts, body) = request.into_parts();
+    let head = Request::from_parts(parts, Bytes::new());
+    let asked = operation::name(&head);
+    let most = if asked.service == Service::S3 && !is_form(&head) {
+        BODY_BYTES_MAX
+    } else {
+        CALL_BYTES_MAX
+    };
+    let (parts, _) = head.into_parts();
     let body = match check_size(&parts.headers) {
-        Ok(()) => read(body).await,
+        Ok(()) => read(body, most).await,
         Err(refusal) => Err(refusal),
     };
     let body = match body {
         Ok(body) => body,
         Err(refusal) => {
-            let mut response = refused(Service::S3, &refusal);
+            let mut response = refused(asked.service, &refusal);
             // What is left of the body is nobody's: the connection cannot go on.
             set(&mut response, "connection", "close");
             return Ok(response.map(Full::new));

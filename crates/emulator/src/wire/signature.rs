@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request};
+use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use time::format_description::well_known::Rfc2822;
 use time::macros::format_description;
@@ -67,6 +68,7 @@ pub(super) fn check(
 /// # Errors
 /// 403 `RequestTimeTooSkewed`, 400 `AuthorizationQueryParametersError`.
 pub(super) fn check_time(request: &Request<Bytes>, now: SystemTime) -> Answer<()> {
+    check_dates(request)?;
     check_expires(request.uri().query().unwrap_or_default())?;
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
     let signed = header(request.headers(), "authorization").is_some();
@@ -80,6 +82,50 @@ pub(super) fn check_time(request: &Request<Bytes>, now: SystemTime) -> Answer<()
     }
     let message = "The difference between the request time and the current time is too large.";
     Err(Refusal::new(403, "RequestTimeTooSkewed", message))
+}
+
+/// Whether the dates in a signature are dates: what reads them further on takes that for granted.
+fn check_dates(request: &Request<Bytes>) -> Answer<()> {
+    let refuse = |code: &str, message: &str| Err(Refusal::new(400, code, message));
+    let authorization = header(request.headers(), "authorization").unwrap_or_default();
+    if let Some((_, credential)) = authorization.split_once("Credential=") {
+        if !credential.split('/').nth(1).is_some_and(is_day) {
+            let message =
+                "The authorization header is malformed; the Credential has no date as YYYYMMDD.";
+            return refuse("AuthorizationHeaderMalformed", message);
+        }
+        let time = request.headers().get("x-amz-date");
+        if time.is_some_and(|time| !time.to_str().is_ok_and(is_time)) {
+            let message = "AWS authentication requires a valid Date or x-amz-date header";
+            return Err(Refusal::new(403, "AccessDenied", message));
+        }
+    }
+    for pair in request.uri().query().unwrap_or_default().split('&') {
+        let Some((name, value)) = pair.split_once('=') else {
+            continue;
+        };
+        let value = percent_decode_str(value).decode_utf8_lossy();
+        let good = match name {
+            "X-Amz-Credential" => value.split('/').nth(1).is_some_and(is_day),
+            "X-Amz-Date" => is_time(&value),
+            _ => true,
+        };
+        if !good {
+            let message = format!("{name} must hold a date as YYYYMMDD or YYYYMMDDTHHMMSSZ");
+            return refuse("AuthorizationQueryParametersError", &message);
+        }
+    }
+    Ok(())
+}
+
+fn is_day(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_time(text: &str) -> bool {
+    text.strip_suffix('Z').and_then(|text| text.split_once('T')).is_some_and(|(day, time)| {
+        is_day(day) && time.len() == 6 && time.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 fn check_expires(query: &str) -> Answer<()> {
@@ -264,6 +310,26 @@ mod tests {
         request.headers_mut().insert("date", "Sun, 30 Aug 2015 12:36:00 -0000".parse().unwrap());
         date(&mut request);
         assert_eq!(request.headers()["x-amz-date"], "20150830T123600Z");
+    }
+
+    #[test]
+    fn a_date_that_is_none_is_refused_before_anybody_reads_it() {
+        for (uri, name, value) in [
+            (
+                "/b/k",
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=A/!!!!!!!!/us-east-1/s3/aws4_request",
+            ),
+            ("/b/k?X-Amz-Credential=A%2F!!!!!!!!%2Fr", "x-a", "b"),
+            ("/b/k?X-Amz-Date=!!!!!!!!T!!!!!!Z", "x-a", "b"),
+        ] {
+            let request = Request::get(uri).header(name, value).body(Bytes::new()).unwrap();
+            assert_eq!(check_dates(&request).unwrap_err().status, 400, "{uri}");
+        }
+        let mut request = example("00");
+        assert!(check_dates(&request).is_ok());
+        request.headers_mut().insert("x-amz-date", "20150830T!!3600Z".parse().unwrap());
+        assert_eq!(check_dates(&request).unwrap_err().code, "AccessDenied");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! SQS's wire: AWS JSON 1.0, the operation in `X-Amz-Target`. Standard queues only.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -19,6 +21,8 @@ const VISIBILITY: u64 = 30_000;
 /// The longest that a message may be hidden, in seconds.
 const VISIBILITY_MAX_S: u64 = 12 * 60 * 60;
 
+/// The longest that a message may be delayed, in seconds.
+const DELAY_MAX_S: u64 = 15 * 60;
 /// The longest that a client may be kept waiting, in seconds (SQS Developer Guide: long polling).
 const WAIT_MAX_S: u64 = 20;
 /// The answer to a client whose queue is empty.
@@ -108,12 +112,22 @@ fn create(world: &mut World, input: &Value, base: &str) -> Answer<Value> {
 
 /// `VisibilityTimeout`, in milliseconds (SQS Developer Guide: quotas, 0 seconds to 12 hours).
 fn visibility(input: &Value) -> Answer<Option<u64>> {
-    match number(input, "VisibilityTimeout") {
-        Some(seconds) if seconds > VISIBILITY_MAX_S => {
-            let message = format!("VisibilityTimeout must be between 0 and {VISIBILITY_MAX_S}");
-            Err(Refusal::new(400, "InvalidParameterValue", message))
-        }
-        seconds => Ok(seconds.map(|seconds| seconds * 1_000)),
+    let seconds = within(input, "VisibilityTimeout", 0..=VISIBILITY_MAX_S)?;
+    Ok(seconds.map(|seconds| seconds * 1_000))
+}
+
+/// A whole number that may be left out, and is within its range otherwise.
+fn within(input: &Value, name: &str, range: RangeInclusive<u64>) -> Answer<Option<u64>> {
+    match input.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(_) => match number(input, name).filter(|it| range.contains(it)) {
+            Some(number) => Ok(Some(number)),
+            None => {
+                let (least, most) = range.into_inner();
+                let message = format!("{name} must be a number from {least} to {most}");
+                Err(Refusal::new(400, "InvalidParameterValue", message))
+            }
+        },
     }
 }
 
@@ -192,14 +206,22 @@ fn send(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
             "The request must contain the parameter MessageBody.",
         ));
     }
+    if body.chars().any(|it| {
+        (it < ' ' && !matches!(it, '\t' | '\n' | '\r')) || it > '\u{fffd}' && it < '\u{10000}'
+    }) {
+        let message = "The message contains characters outside the allowed set.";
+        return Err(Refusal::new(400, "InvalidMessageContents", message));
+    }
+    let delay = within(input, "DelaySeconds", 0..=DELAY_MAX_S)?.unwrap_or_default();
     let hash = md5(&body);
-    let id = queue::send(world, url, body)?;
+    let id = queue::send_later(world, url, body, delay * 1_000)?;
     Ok(json!({"MessageId": id, "MD5OfMessageBody": hash}))
 }
 
 fn receive(world: &mut World, url: &str, input: &Value) -> Answer<Value> {
-    let most = number(input, "MaxNumberOfMessages").unwrap_or(1) as usize;
-    let handed = queue::receive(world, url, most.clamp(1, BATCH_MAX), visibility(input)?)?;
+    within(input, "WaitTimeSeconds", 0..=WAIT_MAX_S)?;
+    let most = within(input, "MaxNumberOfMessages", 1..=BATCH_MAX as u64)?.unwrap_or(1) as usize;
+    let handed = queue::receive(world, url, most, visibility(input)?)?;
     let messages: Vec<Value> = handed
         .into_iter()
         .map(|(message, receipt)| {
@@ -242,6 +264,13 @@ fn batch(
             "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"
         };
         return Err(Refusal::new(400, code, format!("a batch has 1 to {BATCH_MAX} entries")));
+    }
+    let mut ids: Vec<&str> = entries.iter().map(|entry| text(entry, "Id")).collect();
+    ids.sort_unstable();
+    if ids.iter().any(|id| id.is_empty()) || ids.windows(2).any(|pair| pair.first() == pair.last())
+    {
+        let code = "AWS.SimpleQueueService.BatchEntryIdsNotDistinct";
+        return Err(Refusal::new(400, code, "Each entry needs an Id of its own"));
     }
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for entry in &entries {

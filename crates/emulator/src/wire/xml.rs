@@ -1,6 +1,7 @@
 //! Small XML documents as trees of elements: what a request says, and what an answer says. Attributes and
 //! namespaces are passed over.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use quick_xml::Reader;
@@ -87,6 +88,11 @@ impl Element {
         self.child(name).map(|child| child.text.clone())
     }
 
+    /// Whether this is so of the text of any element in it.
+    pub(super) fn any(&self, fits: &impl Fn(&str) -> bool) -> bool {
+        fits(&self.text) || self.children.iter().any(|child| child.any(fits))
+    }
+
     /// The texts of the members of the child of this name.
     pub(super) fn members_of(&self, name: &str) -> Vec<String> {
         let members = self.child(name).map_or(&[][..], |list| list.children.as_slice());
@@ -142,12 +148,23 @@ impl Element {
 
     fn print(&self, out: &mut String, attributes: &str) {
         // Writing to a string cannot fail.
-        let _ = write!(out, "<{}{attributes}>{}", self.name, escape(&self.text));
+        let _ = write!(out, "<{}{attributes}>{}", self.name, escape(printable(&self.text)));
         for child in &self.children {
             child.print(out, "");
         }
         let _ = write!(out, "</{}>", self.name);
     }
+}
+
+/// The text with what XML cannot carry at all, not even escaped, replaced (XML 1.0: characters).
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    let odd = |it: char| {
+        (it < ' ' && !matches!(it, '\t' | '\n' | '\r')) || matches!(it, '\u{fffe}' | '\u{ffff}')
+    };
+    if text.contains(odd) {
+        return Cow::Owned(text.replace(odd, "\u{fffd}"));
+    }
+    Cow::Borrowed(text)
 }
 
 #[cfg(test)]
@@ -160,6 +177,13 @@ mod tests {
             .text("B", "a <b> & \"c\" 'd'")
             .with(Element::new("C").text("member", "ü").text("member", ""));
         assert_eq!(Element::parse(&tree.document("http://example.com/")), Some(tree));
+    }
+
+    #[test]
+    fn what_xml_cannot_carry_is_replaced() {
+        let printed = Element::new("A").text("B", "a\u{1}b\tc\u{0}").document("x");
+        let read = Element::parse(&printed).and_then(|it| it.text_of("B"));
+        assert_eq!(read.as_deref(), Some("a\u{fffd}b\tc\u{fffd}"));
     }
 
     #[test]

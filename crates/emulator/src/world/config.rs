@@ -27,6 +27,10 @@ pub struct Config {
     pub trail_delay: Millis,
     /// Whether a CloudTrail trail exists: without one, job and configuration events never arrive.
     pub trail: bool,
+    /// The queues that S3 tells are another server's: what it tells becomes parcels.
+    pub queues_elsewhere: bool,
+    /// The bus is another server's.
+    pub bus_elsewhere: bool,
     /// Batch Replication jobs that may be active at a time (AWS: 6 an account).
     pub active_jobs_max: usize,
 }
@@ -45,6 +49,8 @@ impl Default for Config {
             job_tasks_per_step: 10_000,
             trail_delay: 20_000,
             trail: true,
+            queues_elsewhere: false,
+            bus_elsewhere: false,
             active_jobs_max: 6,
         }
     }

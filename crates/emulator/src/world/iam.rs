@@ -15,6 +15,9 @@ pub const REPLICATION_SERVICE: &str = "s3.amazonaws.com";
 /// The service that assumes the role of a batch job (S3 User Guide: granting permissions for Batch Operations).
 pub const BATCH_SERVICE: &str = "batchoperations.s3.amazonaws.com";
 
+/// The longest trust policy, in characters, quota increases aside (IAM User Guide: quotas).
+const TRUST_MAX: usize = 2_048;
+
 /// A role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
@@ -136,6 +139,10 @@ impl Role {
     /// # Errors
     /// 400 `MalformedPolicyDocument`.
     pub fn set_trust(&mut self, account: &str, document: &str) -> Answer<()> {
+        if document.len() > TRUST_MAX {
+            let message = format!("Cannot exceed quota for ACLSizePerRole: {TRUST_MAX}");
+            return Err(Refusal::new(409, "LimitExceeded", message));
+        }
         let statements = policy::parse(document, "trust")?;
         let context = [("aws:sourceaccount", account)];
         let mut trust = Vec::new();
@@ -252,6 +259,10 @@ impl Iam {
     /// 404 `NoSuchEntity`, 400 `MalformedPolicyDocument`.
     pub fn put_inline(&mut self, account: &str, role: &str, name: &str, text: &str) -> Answer<()> {
         let statements = policy::parse(text, name)?;
+        if statements.iter().any(|one| one.principal != policy::Principal::Owner) {
+            let message = "Policy document should not specify a principal.";
+            return Err(Refusal::new(400, "MalformedPolicyDocument", message));
+        }
         let role = self.named(account, role)?;
         role.adopt(name, statements);
         role.record.inline.insert(name.to_owned(), text.to_owned());
@@ -398,7 +409,10 @@ impl Iam {
     /// Whether the role's own policies let it do `action` on any resource at all.
     pub fn allows_somewhere(&self, arn: &str, action: &str) -> bool {
         match self.roles.get(arn) {
-            Some(role) => role.statements.iter().any(|one| one.permits(action)),
+            Some(role) => {
+                let denied = role.statements.iter().any(|one| one.forbids(action));
+                !denied && role.statements.iter().any(|one| one.permits(action))
+            }
             None => self.open,
         }
     }

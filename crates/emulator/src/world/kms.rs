@@ -124,6 +124,11 @@ impl Kms {
         self.turn(arn, KeyState::PendingDeletion)
     }
 
+    /// Deletes the keys whose time is over.
+    pub(super) fn expire(&mut self, now: Millis) {
+        self.keys.retain(|_, key| key.deletion.is_none_or(|at| now < at));
+    }
+
     /// Deletes a key for good. False if there was none.
     pub fn delete(&mut self, arn: &str) -> bool {
         self.keys.remove(arn).is_some()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::bucket::{Bucket, Versioning};
 use super::object::{ReplicationStatus, Tags, Version};
-use super::ops::delete;
+use super::ops::{delete, get, lock};
 use super::{Answer, Millis, Refusal, World, notification};
 
 const DAY: Millis = 86_400_000;
@@ -131,8 +131,10 @@ pub(super) fn next_run(world: &World) -> Option<Millis> {
     any.then(|| (world.now() / DAY + 1) * DAY)
 }
 
-/// One run over all buckets.
-pub(super) fn run(world: &mut World) {
+/// One run over all buckets. Returns the next midnight at which a run will find something to do, if nothing
+/// changes until then but the time.
+pub(super) fn run(world: &mut World) -> Millis {
+    let mut next = Millis::MAX;
     let with_rules = world.buckets.iter().filter(|(_, bucket)| !bucket.lifecycle.is_empty());
     let names: Vec<String> = with_rules.map(|(name, _)| name.clone()).collect();
     for name in names {
@@ -140,9 +142,10 @@ pub(super) fn run(world: &mut World) {
             bucket.lifecycle.iter().filter(|rule| rule.enabled).cloned().collect()
         });
         for rule in &rules {
-            apply(world, &name, rule);
+            next = next.min(apply(world, &name, rule));
         }
     }
+    next
 }
 
 /// One thing that a rule does to one version.
@@ -155,15 +158,15 @@ enum Act {
     Move { key: String, id: Arc<str>, class: String },
 }
 
-fn apply(world: &mut World, name: &str, rule: &Rule) {
-    let now = world.now();
+fn apply(world: &mut World, name: &str, rule: &Rule) -> Millis {
+    let mut clock = Clock { now: world.now(), next: Millis::MAX };
     let Some(bucket) = world.buckets.get_mut(name) else {
-        return;
+        return clock.next;
     };
     let prefix = rule.filter.prefix.as_deref().unwrap_or_default();
     if let Some(days) = rule.abort_days {
         bucket.uploads.retain(|_, upload| {
-            !upload.key.starts_with(prefix) || midnight_after(upload.initiated, days) > now
+            !upload.key.starts_with(prefix) || !clock.is_due(midnight_after(upload.initiated, days))
         });
     }
     let mut acts = Vec::new();
@@ -171,54 +174,75 @@ fn apply(world: &mut World, name: &str, rule: &Rule) {
         if !key.starts_with(prefix) {
             break;
         }
-        plan(rule, key, versions, now, &mut acts);
+        plan(rule, key, versions, &mut clock, &mut acts);
     }
+    // What is done now may be followed by more at the next midnight.
+    let next = if acts.is_empty() { clock.next } else { clock.now };
     for act in acts {
         perform(world, name, act);
     }
+    next
 }
 
-fn plan(rule: &Rule, key: &str, versions: &[Version], now: Millis, acts: &mut Vec<Act>) {
+/// What is due, and when the first thing will be that is not.
+struct Clock {
+    now: Millis,
+    next: Millis,
+}
+
+impl Clock {
+    fn is_due(&mut self, at: Millis) -> bool {
+        if at > self.now {
+            self.next = self.next.min(at);
+        }
+        at <= self.now
+    }
+}
+
+fn plan(rule: &Rule, key: &str, versions: &[Version], clock: &mut Clock, acts: &mut Vec<Act>) {
     let Some((current, older)) = versions.split_first() else {
         return;
     };
-    let due = |when: &When, since: Millis| match when {
-        When::Days(days) => midnight_after(since, *days) <= now,
-        When::Date(date) => *date <= now,
+    let at = |when: &When, since: Millis| match when {
+        When::Days(days) => midnight_after(since, *days),
+        When::Date(date) => *date,
     };
     if current.is_delete_marker() {
         let lone = older.is_empty() && rule.filter.tags.is_empty() && !is_held(current);
         let goes = match &rule.expiration {
             Some(Expiration::ExpiredMarkers(on)) => *on,
-            Some(Expiration::When(when)) => due(when, current.modified),
+            Some(Expiration::When(when)) => lone && clock.is_due(at(when, current.modified)),
             None => false,
         };
         if lone && goes {
             acts.push(Act::Remove { key: key.to_owned(), id: Arc::clone(&current.id) });
         }
     } else if rule.filter.fits(current) && !is_held(current) {
-        match &rule.expiration {
-            Some(Expiration::When(when)) if due(when, current.modified) => {
-                acts.push(Act::Expire { key: key.to_owned() });
-            }
-            _ => {
-                let moves = rule.transitions.iter().filter(|(when, _)| due(when, current.modified));
-                push_move(rule, key, current, moves.map(|(_, class)| class).next_back(), acts);
-            }
+        let expires = match &rule.expiration {
+            Some(Expiration::When(when)) => clock.is_due(at(when, current.modified)),
+            _ => false,
+        };
+        if expires {
+            acts.push(Act::Expire { key: key.to_owned() });
+        } else {
+            let due = |(when, _): &&(When, String)| clock.is_due(at(when, current.modified));
+            let class = rule.transitions.iter().filter(due).map(|(_, class)| class).last();
+            push_move(rule, key, current, class, acts);
         }
     }
     let mut superseded = current.modified;
     for (newer, version) in older.iter().enumerate() {
-        let applies = |it: &Noncurrent| {
-            midnight_after(superseded, it.days) <= now
-                && it.keep.is_none_or(|keep| newer >= usize::try_from(keep).unwrap_or(0))
+        let mut applies = |it: &Noncurrent| {
+            it.keep.is_none_or(|keep| newer >= usize::try_from(keep).unwrap_or(0))
+                && clock.is_due(midnight_after(superseded, it.days))
         };
         if rule.filter.fits(version) && !is_held(version) {
-            if rule.noncurrent.as_ref().is_some_and(applies) {
+            if rule.noncurrent.as_ref().is_some_and(&mut applies) {
                 acts.push(Act::Remove { key: key.to_owned(), id: Arc::clone(&version.id) });
             } else {
-                let moves = rule.noncurrent_transitions.iter().filter(|(it, _)| applies(it));
-                push_move(rule, key, version, moves.map(|(_, class)| class).next_back(), acts);
+                let due = |(it, _): &&(Noncurrent, String)| applies(it);
+                let moves = rule.noncurrent_transitions.iter().filter(due);
+                push_move(rule, key, version, moves.map(|(_, class)| class).last(), acts);
             }
         }
         superseded = version.modified;
@@ -250,6 +274,12 @@ fn perform(world: &mut World, name: &str, act: Act) {
             }
         }
         Act::Remove { key, id } => {
+            // What is locked stays, for a rule too.
+            let locked = get::version(world, name, &key, Some(&id))
+                .is_ok_and(|version| lock::deletable(version, world.now(), false).is_err());
+            if locked {
+                return;
+            }
             delete::forget(world, name, &key, &id, "LifecycleExpiration:Delete");
         }
         Act::Move { key, id, class } => {
@@ -394,5 +424,40 @@ mod tests {
             let keys = &world.buckets["b"].keys;
             assert_eq!((keys.contains_key("a/k"), keys.contains_key("b/k")), (!on, true));
         }
+    }
+
+    /// Midnights at which nothing is due are passed over: the world must come out the same.
+    #[test]
+    fn a_long_jump_ends_where_many_small_ones_do() {
+        let made = || {
+            let mut world = world(Rule {
+                expiration: Some(Expiration::When(When::Days(30))),
+                noncurrent: Some(Noncurrent { days: 7, keep: Some(1) }),
+                transitions: vec![(When::Days(10), "GLACIER".into())],
+                ..rule()
+            });
+            for at in 0..6 {
+                put(&mut world, &format!("k{}", at % 3), 200_000 + at);
+                days(&mut world, 2);
+            }
+            world
+        };
+        let shown = |world: &World| format!("{:?}", world.buckets["b"].keys);
+        for length in [5, 31, 45, 90] {
+            let (mut one, mut many) = (made(), made());
+            days(&mut one, length);
+            (0..length).for_each(|_| days(&mut many, 1));
+            assert_eq!(shown(&one), shown(&many), "after {length} days");
+        }
+    }
+
+    #[test]
+    fn a_century_without_anything_to_do_is_one_step() {
+        let mut world = world(Rule { expiration: Some(Expiration::When(When::Days(1))), ..rule() });
+        for at in 0..200 {
+            put(&mut world, &format!("k{at}"), 1);
+        }
+        days(&mut world, 36_500);
+        assert!(world.buckets["b"].keys.values().all(|versions| versions[0].is_delete_marker()));
     }
 }

@@ -104,20 +104,25 @@ impl World {
     /// Moves the clock to `now` (never back) and runs everything that is due until then, each thing
     /// at its own time.
     pub fn advance_to(&mut self, now: Millis) {
+        // Midnights before this one bring nothing, unless something else happens first.
+        let mut quiet_until = 0;
         loop {
-            let midnight = lifecycle::next_run(self).filter(|at| *at <= now);
+            let midnight = lifecycle::next_run(self).map(|at| at.max(quiet_until));
+            let midnight = midnight.filter(|at| *at <= now);
             let until = midnight.unwrap_or(now);
             if let Some((due, task)) = self.agenda.pop_due(until) {
                 self.now = self.now.max(due);
                 self.run(task);
+                quiet_until = 0;
             } else if let Some(midnight) = midnight {
                 self.now = self.now.max(midnight);
-                lifecycle::run(self);
+                quiet_until = lifecycle::run(self);
             } else {
                 break;
             }
         }
         self.now = self.now.max(now);
+        self.kms.expire(self.now);
     }
 
     /// The state of the world's source of chance.

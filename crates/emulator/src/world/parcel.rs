@@ -24,10 +24,6 @@ pub enum Parcel {
 /// What waits to be sent, oldest first.
 #[derive(Debug, Default)]
 pub struct Parcels {
-    /// The queues are elsewhere.
-    pub queues: bool,
-    /// The bus is elsewhere.
-    pub bus: bool,
     waiting: VecDeque<Parcel>,
 }
 
@@ -35,6 +31,11 @@ impl Parcels {
     /// Takes the oldest.
     pub fn take(&mut self) -> Option<Parcel> {
         self.waiting.pop_front()
+    }
+
+    /// Forgets what waits: it was sent in another life.
+    pub fn clear(&mut self) {
+        self.waiting.clear();
     }
 
     /// Puts an event for the bus at the end.
@@ -55,7 +56,7 @@ pub(super) struct Sender<'a> {
 /// Hands a message to the queue of an ARN, wherever that is. One that is not there, or that does not let
 /// the sender in, loses it.
 pub(super) fn hand(world: &mut World, sender: Sender<'_>, arn: &str, body: String) {
-    if world.parcels.queues {
+    if world.config.queues_elsewhere {
         world.parcels.waiting.push_back(Parcel::Message { queue: arn.to_owned(), body });
     } else if !queue::admits(world, arn, sender.service, sender.source) {
         tracing::debug!(queue = arn, service = sender.service, "an event was not let in");

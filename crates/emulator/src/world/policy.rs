@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::{Answer, Refusal};
 
+/// The longest document that any service takes: 32 KiB, a key's (AWS KMS Developer Guide: quotas).
+const DOCUMENT_MAX: usize = 32 * 1_024;
+
 /// What a statement does when it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -112,6 +115,12 @@ impl Statement {
         self.effect == Effect::Allow && named != self.not_actions
     }
 
+    /// Whether it denies `action` on every resource.
+    pub(super) fn forbids(&self, action: &str) -> bool {
+        let question = Question { principal: "", action, resource: "", context: &[] };
+        self.effect == Effect::Deny && self.matches(&question)
+    }
+
     fn matches(&self, question: &Question<'_>) -> bool {
         let action = self.actions.iter().any(|pattern| like(pattern, question.action, true));
         let resource = self.resources.iter().any(|pattern| like(pattern, question.resource, false));
@@ -148,6 +157,9 @@ pub fn decide<'a>(
 /// # Errors
 /// 400 `MalformedPolicyDocument` with the first thing that is wrong.
 pub fn parse(document: &str, id: &str) -> Answer<Vec<Statement>> {
+    if document.len() > DOCUMENT_MAX {
+        return Err(malformed("it has more than 32 KiB"));
+    }
     let document: Value =
         serde_json::from_str(document).map_err(|why| malformed(&format!("not JSON: {why}")))?;
     let statements = match document.get("Statement") {

@@ -129,15 +129,33 @@ pub fn delete(world: &mut World, arn: &str) -> Answer<()> {
     world.queues.queues.remove(name_of(arn)).map(drop).ok_or_else(|| missing(arn))
 }
 
+/// Puts a message into a queue that shows it so many milliseconds later.
+///
+/// # Errors
+/// Those of [`send`].
+pub fn send_later(world: &mut World, arn: &str, body: String, delay: Millis) -> Answer<String> {
+    if delay == 0 {
+        return send(world, arn, body);
+    }
+    check_length(&body)?;
+    let (id, now) = (world.rng.uuid(), world.now);
+    let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
+    let message = Message { id: id.clone(), body, sent: now, received: 0 };
+    queue.hidden.insert((now + delay, id.clone()), message);
+    Ok(id)
+}
+
+fn check_length(body: &str) -> Answer<()> {
+    if body.len() > MESSAGE_MAX {
+        let message = "the message is longer than 1 MiB";
+        return Err(Refusal::new(400, "InvalidMessageContents", message));
+    }
+    Ok(())
+}
+
 /// Puts a message into a queue, and wakes whoever polls it. Gives the message's id.
 pub fn send(world: &mut World, arn: &str, body: String) -> Answer<String> {
-    if body.len() > MESSAGE_MAX {
-        return Err(Refusal::new(
-            400,
-            "InvalidMessageContents",
-            "the message is longer than 1 MiB",
-        ));
-    }
+    check_length(&body)?;
     let id = world.rng.uuid();
     let sent = world.now;
     let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;

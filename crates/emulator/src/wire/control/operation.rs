@@ -6,6 +6,7 @@ use crate::wire::xml::Element;
 use crate::world::Answer;
 use crate::world::jobs::operation::{CopySpec, Operation, RestoreSpec};
 use crate::world::notification::stamp::iso;
+use crate::world::ops::put::check_metadata;
 
 /// The members of `S3PutObjectCopy` that are not emulated.
 const COPY_MISSING: [&str; 8] = [
@@ -61,6 +62,8 @@ fn read_copy(copy: &Element) -> Answer<CopySpec> {
         };
         members.iter().map(pair).collect::<Vec<_>>()
     };
+    let user = pairs(metadata.child("UserMetadata"), "key", "value");
+    check_metadata(&user.iter().cloned().collect()).map_err(|refusal| bad(&refusal.message))?;
     let directive = copy.text_of("MetadataDirective").unwrap_or_else(|| "COPY".to_owned());
     if !matches!(directive.as_str(), "COPY" | "REPLACE") {
         return Err(bad("MetadataDirective must be COPY or REPLACE"));
@@ -70,7 +73,7 @@ fn read_copy(copy: &Element) -> Answer<CopySpec> {
         prefix: copy.text_of("TargetKeyPrefix"),
         replaces_metadata: directive == "REPLACE",
         headers: HEADERS.iter().filter_map(header).collect(),
-        metadata: pairs(metadata.child("UserMetadata"), "key", "value"),
+        metadata: user,
         tags: pairs(copy.child("NewObjectTagging"), "Key", "Value"),
         storage_class: copy.text_of("StorageClass"),
         algorithm: metadata.text_of("SSEAlgorithm"),

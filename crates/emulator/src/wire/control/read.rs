@@ -20,6 +20,9 @@ pub(super) fn create_job(body: &str) -> Answer<Request> {
     let root = Element::parse(body)
         .filter(|root| root.name == "CreateJobRequest")
         .ok_or_else(|| bad("The body is no CreateJobRequest"))?;
+    if root.any(&|text| text.contains(char::is_control) && !text.trim().is_empty()) {
+        return Err(bad("The request holds control characters"));
+    }
     let operation = root.child("Operation").map_or(&[][..], |it| it.children.as_slice());
     let operation = match operation {
         [one] => operation::read(one)?,

@@ -96,7 +96,7 @@ fn parts(
         .collect();
     let last = parts.last().and_then(|part| part.part_number).unwrap_or(after);
     Some(dto::GetObjectAttributesParts {
-        is_truncated: Some(last < total),
+        is_truncated: Some(max > 0 && last < total),
         max_parts: Some(max),
         next_part_number_marker: Some(last),
         part_number_marker: Some(after),

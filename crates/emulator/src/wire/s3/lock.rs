@@ -13,6 +13,10 @@ use crate::world::ops::lock::{self as locks, Asked, DefaultRetention, ObjectLock
 use crate::world::ops::{bucket, get};
 use crate::world::{Answer, Millis, Refusal, World};
 
+/// The longest default retention (S3 User Guide: managing Object Lock).
+const DAYS_MAX: i32 = 36_500;
+const YEARS_MAX: i32 = 100;
+
 /// What the headers of a write say of the lock of the new version.
 ///
 /// # Errors
@@ -96,6 +100,12 @@ pub(super) fn put_configuration(
             let compliance = mode_of(it.mode.as_ref().map_or("", |mode| mode.as_str()))?;
             if it.days.is_some() == it.years.is_some() {
                 return Err(malformed("Either Days or Years must be given").into());
+            }
+            if it.days.is_some_and(|days| days > DAYS_MAX)
+                || it.years.is_some_and(|years| years > YEARS_MAX)
+            {
+                let message = "Default retention period is too large.";
+                return Err(Refusal::new(400, "InvalidRetentionPeriod", message).into());
             }
             if it.days.or(it.years).unwrap_or_default() < 1 {
                 let message = "Default retention period must be a positive integer value.";

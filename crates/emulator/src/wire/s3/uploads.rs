@@ -177,7 +177,8 @@ pub(super) fn list_parts(
             ..Default::default()
         })
         .collect();
-    let truncated = behind.next().is_some();
+    // A page of nothing has nothing behind it to ask for.
+    let truncated = size > 0 && behind.next().is_some();
     plain(dto::ListPartsOutput {
         is_truncated: Some(truncated),
         next_part_number_marker: parts.last().and_then(|part| part.part_number),
@@ -213,7 +214,7 @@ pub(super) fn list(
         .filter(|(key, id, _)| key.starts_with(&prefix) && behind(key, id))
         .collect();
     sorted.sort_unstable_by_key(|(key, id, _)| (*key, *id));
-    let truncated = sorted.len() > size as usize;
+    let truncated = size > 0 && sorted.len() > size as usize;
     sorted.truncate(size as usize);
     let uploads = sorted.iter().map(|(key, id, upload)| dto::MultipartUpload {
         initiated: timestamp(upload.initiated),

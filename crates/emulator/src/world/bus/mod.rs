@@ -107,7 +107,7 @@ pub fn put(world: &mut World, event: BusEvent) {
 pub fn deliver(world: &mut World, event: BusEvent) {
     let envelope = event.to_json();
     let rules = world.bus.rules.iter();
-    if world.parcels.bus {
+    if world.config.bus_elsewhere {
         world.parcels.event(envelope);
         return;
     }

@@ -2,7 +2,7 @@
 
 use super::request::{self, Request};
 use super::trail::{enter, tell};
-use super::{Job, Status};
+use super::{Job, Status, places};
 use crate::world::object::Tags;
 use crate::world::{Answer, Millis, Refusal, Task, World, access};
 
@@ -38,6 +38,7 @@ pub fn create(world: &mut World, request: Request) -> Answer<String> {
         };
     }
     let id = world.rng.uuid();
+    world.jobs.created += 1;
     let job = new_job(world, &id, request);
     world.jobs.tokens.insert(job.request.token.clone(), id.clone());
     world.jobs.order.push(id.clone());
@@ -59,6 +60,7 @@ fn new_job(world: &World, id: &str, request: Request) -> Job {
     Job {
         id: id.to_owned(),
         arn: format!("arn:aws:s3:{}:{}:job/{id}", world.config.region, world.config.account),
+        number: world.jobs.created,
         priority: request.priority,
         status: Status::New,
         status_update_reason: None,
@@ -187,7 +189,9 @@ pub fn update_status<'a>(
         job.status_update_reason = reason.map(str::to_owned);
     }
     enter(world, id, next);
-    schedule(world, id);
+    if next != Status::Ready {
+        schedule(world, id);
+    }
     describe(world, id)
 }
 
@@ -207,8 +211,11 @@ pub fn update_priority(world: &mut World, id: &str, priority: i32) -> Answer<i32
         return Err(Refusal::new(400, "BadRequestException", message));
     }
     if let Some(job) = world.jobs.jobs.get_mut(id) {
+        world.jobs.places.leave(job);
         job.priority = priority;
+        world.jobs.places.take(job);
     }
+    places::wake(world);
     Ok(priority)
 }
 

@@ -12,6 +12,9 @@ use crate::gzip;
 use crate::world::object::Encryption;
 use crate::world::{Answer, World, ops};
 
+/// The most bytes that the files of one inventory may come to. S3 takes more; here they lie in memory.
+const INFLATED_MAX: u64 = 256 << 20;
+
 /// The columns of the files that a generator writes.
 pub(super) const SCHEMA: &str = "Bucket, Key, VersionId";
 
@@ -30,7 +33,7 @@ pub(super) fn read(
         .and_then(Value::as_str)
         .map_or(manifest_bucket, |arn| arn.strip_prefix("arn:aws:s3:::").unwrap_or(arn));
     let files = document.get("files").and_then(Value::as_array).ok_or_else(wrong)?;
-    let mut chunks = Vec::with_capacity(files.len());
+    let (mut chunks, mut left) = (Vec::with_capacity(files.len().min(1_000)), INFLATED_MAX);
     for file in files {
         let key = file.get("key").and_then(Value::as_str).ok_or_else(wrong)?;
         let body = body_of(decryptable(world, role, open(world, role, bucket, key, None)?)?)?;
@@ -41,7 +44,9 @@ pub(super) fn read(
                 "A file of the inventory does not have the MD5 checksum that the manifest states",
             ));
         }
-        chunks.push(gzip::inflated(body).ok_or_else(wrong)?);
+        let inflated = gzip::inflated(body, left).ok_or_else(too_large)?;
+        left = left.saturating_sub(inflated.len() as u64);
+        chunks.push(inflated);
     }
     Rows::checked(chunks, layout)
 }
@@ -77,6 +82,13 @@ pub(super) fn write(
     let etag = store(world, &key, document, "application/json")?;
     store(world, &format!("{folder}/manifest.checksum"), checksum.into(), "text/plain")?;
     Ok(Generated { object: format!("arn:aws:s3:::{bucket}/{key}"), etag })
+}
+
+fn too_large() -> JobFailure {
+    JobFailure::new(
+        "InvalidManifestContent",
+        "The files of the inventory cannot be unpacked, or come to more than 256 MiB",
+    )
 }
 
 fn wrong() -> JobFailure {

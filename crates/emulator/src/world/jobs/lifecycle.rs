@@ -4,7 +4,7 @@ use super::control::schedule;
 use super::request::Source;
 use super::task::{self, Verdict};
 use super::trail::enter;
-use super::{Job, JobFailure, Run, Status, generator, manifest, report};
+use super::{Job, JobFailure, Run, Status, generator, manifest, places, report};
 use crate::world::World;
 
 /// From this many tasks on, a job fails when more than half of them have.
@@ -24,7 +24,7 @@ pub fn step(world: &mut World, id: &str) {
     match job.status {
         Status::New => enter(world, id, Status::Preparing),
         Status::Preparing => prepare(world, id),
-        Status::Ready | Status::Paused => activate(world, id),
+        Status::Ready | Status::Paused => places::activate(world, id),
         Status::Active => work(world, id),
         Status::Pausing => enter(world, id, Status::Paused),
         Status::Completing => conclude(world, id, Status::Complete),
@@ -32,8 +32,12 @@ pub fn step(world: &mut World, id: &str) {
         Status::Cancelling => conclude(world, id, Status::Cancelled),
         Status::Suspended | Status::Complete | Status::Cancelled | Status::Failed => {}
     }
-    let goes_on = |job: &Job| !job.status.is_terminal() && job.status != Status::Suspended;
-    if world.jobs.jobs.get(id).is_some_and(goes_on) {
+    // Who waits for a place is woken when there is one.
+    let rests = |job: &Job| {
+        let waits = matches!(job.status, Status::Suspended | Status::Ready | Status::Paused);
+        waits || job.status.is_terminal()
+    };
+    if world.jobs.jobs.get(id).is_some_and(|job| !rests(job)) {
         schedule(world, id);
     }
 }
@@ -74,52 +78,6 @@ fn fail(world: &mut World, id: &str, failure: JobFailure) {
         job.failures.push(failure);
         enter(world, id, Status::Failing);
     }
-}
-
-/// Starts a job, or goes on with it, if there is a place for it and nobody comes before it. Where there
-/// is no place, the job with the lowest priority has to make one (S3 User Guide: assigning job priority).
-fn activate(world: &mut World, id: &str) {
-    let now = world.now();
-    let free = world.config.active_jobs_max.saturating_sub(world.jobs.active());
-    let Some(priority) = world.jobs.jobs.get(id).map(|job| job.priority) else {
-        return;
-    };
-    let waiting = |job: &&Job| matches!(job.status, Status::Ready | Status::Paused);
-    let mut older = true;
-    let ahead = world
-        .jobs
-        .iter()
-        .filter(waiting)
-        .filter(|job| {
-            older &= job.id != id;
-            job.id != id && (job.priority > priority || (job.priority == priority && older))
-        })
-        .count();
-    if ahead < free {
-        if let Some(job) = world.jobs.jobs.get_mut(id) {
-            job.active_since.get_or_insert(now);
-            job.counted = now;
-        }
-        enter(world, id, Status::Active);
-    } else if ahead == 0 {
-        make_room(world, priority);
-    }
-}
-
-/// Pauses the youngest of the jobs with the lowest priority, if that is lower than `priority` and no
-/// other job is making room already.
-fn make_room(world: &mut World, priority: i32) {
-    if world.jobs.iter().any(|job| job.status == Status::Pausing) {
-        return;
-    }
-    let active = world.jobs.iter().filter(|job| job.status == Status::Active);
-    // Of several, `min_by_key` takes the first: the youngest.
-    let lowest = active.rev().min_by_key(|job| job.priority);
-    let Some(loser) = lowest.filter(|job| job.priority < priority).map(|job| job.id.clone()) else {
-        return;
-    };
-    enter(world, &loser, Status::Pausing);
-    schedule(world, &loser);
 }
 
 fn work(world: &mut World, id: &str) {

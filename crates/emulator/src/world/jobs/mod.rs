@@ -10,6 +10,7 @@ mod inventory;
 mod lifecycle;
 mod manifest;
 pub mod operation;
+mod places;
 mod report;
 pub mod request;
 mod rows;
@@ -24,7 +25,9 @@ pub use control::{
     Page, create, delete_tags, describe, list, put_tags, tags, update_priority, update_status,
 };
 pub use lifecycle::step;
+pub(crate) use places::wake;
 
+use self::places::Places;
 use self::request::Request;
 use self::rows::Rows;
 use self::task::Verdict;
@@ -46,6 +49,10 @@ pub struct Jobs {
     jobs: BTreeMap<String, Job>,
     /// Ids in the order of creation.
     order: Vec<String>,
+    /// Who runs and who waits.
+    places: Places,
+    /// Jobs created so far.
+    created: u64,
     /// The job that each client request token made.
     tokens: BTreeMap<String, String>,
 }
@@ -59,6 +66,8 @@ impl Default for Jobs {
             report_rows_per_file: 100_000,
             jobs: BTreeMap::new(),
             order: Vec::new(),
+            places: Places::default(),
+            created: 0,
             tokens: BTreeMap::new(),
         }
     }
@@ -77,8 +86,7 @@ impl Jobs {
 
     /// Jobs that run tasks at the moment.
     pub fn active(&self) -> usize {
-        let runs = |job: &&Job| matches!(job.status, Status::Active | Status::Pausing);
-        self.jobs.values().filter(runs).count()
+        self.places.running.len()
     }
 }
 
@@ -170,6 +178,8 @@ pub struct Job {
     pub id: String,
     /// `arn:aws:s3:REGION:ACCOUNT:job/ID`.
     pub arn: String,
+    /// Its number in the order of creation.
+    number: u64,
     /// What was asked for, its tags aside.
     pub request: Request,
     /// The priority now.

@@ -13,6 +13,9 @@ use crate::world::{Refusal, World, access};
 use super::request::bucket_of;
 use super::rows::Row;
 
+/// The longest key (S3 User Guide: naming objects).
+const KEY_BYTES_MAX: usize = 1_024;
+
 /// What a job does with each row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
@@ -100,6 +103,9 @@ pub(super) fn copy(world: &mut World, role: &str, spec: &CopySpec, row: &Row<'_>
     let read = if version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
     let target = bucket_of(&spec.target).unwrap_or_default().to_owned();
     let new_key = spec.key(&key);
+    if new_key.len() > KEY_BYTES_MAX {
+        return Err(Refusal::new(400, "InvalidRequest", "The new key is longer than 1,024 bytes"));
+    }
     permitted(world, role, read, row.bucket, &key)?;
     permitted(world, role, "s3:PutObject", &target, &new_key)?;
     let version = get::version(world, row.bucket, &key, version_id)?;

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Job, Status};
+use super::{Job, Status, places};
 use crate::world::bus::BusEvent;
 use crate::world::notification::stamp::iso_seconds;
 use crate::world::{Task, World};
@@ -14,13 +14,16 @@ pub(super) fn enter(world: &mut World, id: &str, status: Status) {
     let Some(job) = world.jobs.jobs.get_mut(id) else {
         return;
     };
+    world.jobs.places.leave(job);
     job.status = status;
     if status.is_terminal() {
         job.terminated = Some(now);
         job.run = None;
         job.due = None;
     }
+    world.jobs.places.take(job);
     tell(world, id, "JobStatusChanged");
+    places::wake(world);
 }
 
 /// Tells the bus of a job's state.

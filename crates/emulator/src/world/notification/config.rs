@@ -148,6 +148,21 @@ pub fn set(
         entry.id = world.rng.uuid();
     }
     check(&config)?;
+    for entry in &mut config.entries {
+        // There are few events; a document may name one of them as often as it likes.
+        let mut seen = BTreeSet::new();
+        entry.events.retain(|event| seen.insert(event.clone()));
+    }
+    if config
+        .entries
+        .iter()
+        .enumerate()
+        .any(|(at, entry)| config.entries.iter().skip(at + 1).any(|other| entry.overlaps(other)))
+    {
+        return refuse(
+            "Configurations overlap. Configurations on the same bucket cannot share a common event type",
+        );
+    }
     if !skip_validation {
         for entry in config.entries.iter().filter(|entry| entry.target == Target::Queue) {
             test(world, bucket, &entry.arn)?;
@@ -164,7 +179,7 @@ fn check(config: &NotificationConfig) -> Answer<()> {
         return refuse("A bucket has at most 100 notification configurations");
     }
     let mut ids = BTreeSet::new();
-    for (at, entry) in config.entries.iter().enumerate() {
+    for entry in &config.entries {
         if !ids.insert(&entry.id) {
             return refuse("Same ID used for multiple configurations. IDs must be unique");
         }
@@ -179,11 +194,6 @@ fn check(config: &NotificationConfig) -> Answer<()> {
             |name: &str| ["prefix", "suffix"].iter().any(|it| name.eq_ignore_ascii_case(it));
         if !filter.into_iter().all(|(name, _)| known(name)) {
             return refuse("filter rule name must be either prefix or suffix");
-        }
-        if config.entries.iter().skip(at + 1).any(|other| entry.overlaps(other)) {
-            return refuse(
-                "Configurations overlap. Configurations on the same bucket cannot share a common event type",
-            );
         }
     }
     Ok(())
@@ -203,7 +213,7 @@ fn test(world: &mut World, bucket: &str, arn: &str) -> Answer<()> {
     let source = format!("arn:aws:s3:::{bucket}");
     let sender = Sender { service: "s3.amazonaws.com", source: &source };
     let open = is_ours && queue::admits(world, arn, sender.service, sender.source);
-    if !open && !world.parcels.queues {
+    if !open && !world.config.queues_elsewhere {
         return refuse("Unable to validate the following destination configurations");
     }
     parcel::hand(world, sender, arn, message.to_string());

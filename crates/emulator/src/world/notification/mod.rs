@@ -106,10 +106,10 @@ fn dispatch(
         let delivery = Delivery { queue: Arc::clone(queue), record };
         let mut delay = world.config.notification_delay;
         if chance(world, world.faults.reorder_per_mille) {
-            delay += 1 + world.rng.below(STRAGGLE_MAX);
+            delay = delay.saturating_add(1 + world.rng.below(STRAGGLE_MAX));
         }
         if chance(world, world.faults.duplicate_per_mille) {
-            let later = delay + 1 + world.rng.below(STRAGGLE_MAX);
+            let later = delay.saturating_add(1 + world.rng.below(STRAGGLE_MAX));
             world.later(later, Task::Notify(delivery.clone()));
         }
         world.later(delay, Task::Notify(delivery));

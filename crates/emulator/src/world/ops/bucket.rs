@@ -156,8 +156,12 @@ pub fn put_policy(world: &mut World, name: &str, policy: Option<String>) -> Answ
 /// Replaces the bucket's tags.
 ///
 /// # Errors
-/// 404 `NoSuchBucket`.
+/// 404 `NoSuchBucket`; 400 `InvalidTag` for more than 50, and for those that no object may have.
 pub fn put_tags(world: &mut World, name: &str, tags: Tags) -> Answer<()> {
+    if tags.len() > TAGS_MAX {
+        return Err(Refusal::new(400, "InvalidTag", "A bucket has at most 50 tags"));
+    }
+    super::tags::check_each(&tags)?;
     let call = if tags.is_empty() { "DeleteBucketTagging" } else { "PutBucketTagging" };
     bucket_mut(world, name)?.tags = tags;
     trail::record(world, call, name, "tagging", None);
@@ -217,6 +221,9 @@ pub fn put_replication(
     trail::record(world, "PutBucketReplication", name, "replication", body);
     Ok(())
 }
+
+/// The most tags of a bucket (S3 API Reference: PutBucketTagging).
+const TAGS_MAX: usize = 50;
 
 const XMLNS: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 

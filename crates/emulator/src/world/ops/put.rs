@@ -13,7 +13,7 @@ use super::{bucket, bucket_mut, encryption, get, lock, tags};
 use crate::world::bucket::Versioning;
 use crate::world::object::{Content, Encryption, Fields, ReplicationStatus, Tags, Version};
 use crate::world::replication::{self, Trigger};
-use crate::world::{Answer, World, notification};
+use crate::world::{Answer, Refusal, World, notification};
 
 /// The class of an object that was written without one. Shared: a world has few classes and many
 /// versions.
@@ -125,6 +125,11 @@ pub fn object(
 ) -> Answer<Written> {
     condition.check(get::newest(world, bucket_name, key)?)?;
     tags::check(&draft.tags)?;
+    check_metadata(&draft.content.metadata)?;
+    check_class(&draft.storage_class)?;
+    if draft.content.headers.iter().any(|(_, value)| !is_header_value(value)) {
+        return Err(Refusal::new(400, "InvalidArgument", "A header holds what a header cannot"));
+    }
     let chosen = encryption::choose(bucket(world, bucket_name)?, draft.encryption);
     encryption::usable(world, &chosen)?;
     let (etag, size) = (draft.content.etag.clone(), draft.content.body.len());
@@ -147,6 +152,54 @@ pub fn object(
     // Where versioning is suspended, the answer to a write names no version either.
     let versioned = bucket(world, bucket_name)?.versioning == Versioning::Enabled;
     Ok(Written { version_id: versioned.then_some(id), etag, encryption: chosen, size })
+}
+
+/// The most bytes of names and values together (S3 User Guide: working with object metadata).
+const METADATA_MAX: usize = 2 * 1_024;
+
+/// The classes that an object can be written in (S3 API Reference: PutObject).
+const CLASSES: [&str; 10] = [
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "GLACIER_IR",
+    "OUTPOSTS",
+    "SNOW",
+];
+
+fn check_class(class: &str) -> Answer<()> {
+    if CLASSES.contains(&class) {
+        return Ok(());
+    }
+    Err(Refusal::new(400, "InvalidStorageClass", "The storage class you specified is not valid"))
+}
+
+/// Whether an object may have this user metadata, which is told in headers.
+///
+/// # Errors
+/// 400 `MetadataTooLarge`, 400 `InvalidArgument` for what no header can carry.
+pub fn check_metadata(metadata: &Fields) -> Answer<()> {
+    let bytes: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > METADATA_MAX {
+        let message = "Your metadata headers exceed the maximum allowed metadata size";
+        return Err(Refusal::new(400, "MetadataTooLarge", message));
+    }
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let fits = |(name, value): (&str, &str)| {
+        !name.is_empty() && name.bytes().all(token) && is_header_value(value)
+    };
+    if metadata.iter().all(fits) {
+        return Ok(());
+    }
+    Err(Refusal::new(400, "InvalidArgument", "User metadata holds what a header cannot"))
+}
+
+fn is_header_value(value: &str) -> bool {
+    value.bytes().all(|byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
 }
 
 /// Puts a version on top of its key under a new id, or in the place of the `null` version where

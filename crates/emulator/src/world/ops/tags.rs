@@ -20,8 +20,20 @@ pub fn check(tags: &Tags) -> Answer<()> {
     if tags.len() > TAGS_MAX {
         return Err(Refusal::new(400, "BadRequest", "Object tags cannot be greater than 10"));
     }
+    check_each(tags)
+}
+
+/// Whether each tag by itself is one.
+///
+/// # Errors
+/// 400 `InvalidTag`.
+pub(super) fn check_each(tags: &Tags) -> Answer<()> {
     let too_long = |(key, value): (&String, &String)| {
-        key.is_empty() || key.chars().count() > KEY_LEN_MAX || value.chars().count() > VALUE_LEN_MAX
+        key.contains(char::is_control)
+            || value.contains(char::is_control)
+            || key.is_empty()
+            || key.chars().count() > KEY_LEN_MAX
+            || value.chars().count() > VALUE_LEN_MAX
     };
     if tags.iter().any(too_long) {
         return Err(Refusal::new(

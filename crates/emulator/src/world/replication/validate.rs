@@ -35,6 +35,9 @@ pub fn validate(world: &World, source: &str, config: &ReplicationConfig) -> Answ
     if config.rules.is_empty() || config.rules.len() > RULES_MAX {
         return malformed("A replication configuration has 1 to 1000 rules");
     }
+    if config.role.is_empty() || config.role.contains(char::is_control) {
+        return argument("Role must be the ARN of an IAM role");
+    }
     for rule in &config.rules {
         check_id(rule)?;
         check_filter(rule)?;

@@ -54,6 +54,28 @@ fn a_job_of_higher_priority_pauses_the_lowest_which_goes_on_later() {
 }
 
 #[test]
+fn a_job_that_waits_for_a_place_costs_nothing_until_there_is_one() {
+    let (mut lab, versions) = failed(1);
+    lab.world.config.active_jobs_max = 0;
+    lab.world.config.trail = false;
+    let request = lab.request(&lines(&versions));
+    let ids: Vec<String> = (0..500)
+        .map(|at| {
+            let token = format!("t{at}");
+            create(&mut lab.world, Request { token, ..request.clone() }).unwrap()
+        })
+        .collect();
+    lab.settle();
+    assert!(ids.iter().all(|id| lab.job(id).status == Status::Ready), "and the world is at rest");
+    lab.world.config.active_jobs_max = 6;
+    crate::world::jobs::wake(&mut lab.world);
+    lab.settle();
+    assert!(ids.iter().all(|id| lab.job(id).status == Status::Complete));
+    let ends: Vec<_> = ids.iter().map(|id| lab.job(id).terminated).collect();
+    assert!(ends.is_sorted(), "oldest first");
+}
+
+#[test]
 fn a_waiting_job_whose_priority_rises_pauses_another() {
     let (mut lab, versions) = failed(40);
     lab.world.config.active_jobs_max = 1;
