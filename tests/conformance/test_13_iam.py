@@ -472,6 +472,39 @@ def test_a_caller_needs_to_pass_the_replication_role(pair, actions, allowed):
         assert refused.code == "ReplicationConfigurationNotFoundError"
 
 
+CALLS = {
+    "sqs": ("sqs:SendMessage", "arn:aws:sqs:us-east-1:111122223333:queue",
+            lambda client, aws: client.send_message(QueueUrl="http://x/queue", MessageBody="m")),
+    "events": ("events:PutRule", "arn:aws:events:us-east-1:111122223333:rule/mine",
+               lambda client, aws: client.put_rule(Name="mine", EventPattern='{"source": ["a"]}')),
+    "kms": ("kms:DescribeKey", "arn:aws:kms:us-east-1:111122223333:key/*",
+            lambda client, aws: client.describe_key(KeyId=aws.kms.create_key()["KeyMetadata"]["Arn"])),
+    "iam": ("iam:GetRole", "arn:aws:iam::111122223333:role/healer",
+            lambda client, aws: client.get_role(RoleName="healer")),
+    "s3control": ("s3:ListJobs", "*",
+                  lambda client, aws: client.list_jobs(AccountId=aws.account)),
+}
+
+
+@pytest.mark.parametrize("service", CALLS)
+@pytest.mark.parametrize("policy, allowed", [
+    (lambda action, resource: [allow(action, resource)], True),
+    (lambda action, resource: [allow("*", "*")], True),
+    (lambda action, resource: [allow(action, resource), deny(action, "*")], False),
+    (lambda action, resource: [allow("s3:GetObject", "*")], False),
+    (lambda action, resource: [allow(action, "arn:aws:s3:::another")], False),
+], ids=["what it needs", "everything", "denied", "something else", "another resource"])
+def test_a_session_may_call_what_its_policies_name(aws, service, policy, allowed):
+    """IAM User Guide, "Policy evaluation logic"."""
+    aws.sqs.create_queue(QueueName="queue")
+    action, resource, call = CALLS[service]
+    client = session_of(aws, account_role(aws, *policy(action, resource)), service)
+    if allowed:
+        assert call(client, aws)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    else:
+        assert refusal(call, client, aws).code.startswith("AccessDenied")
+
+
 # KMS.
 
 def test_a_key_is_made_disabled_enabled_and_deleted(aws):

@@ -2,9 +2,16 @@
 //! what the role's policies and the resource's allow; another account what a bucket's policy allows it
 //! (Service Authorization Reference: actions, resources, and condition keys for Amazon S3).
 
+use bytes::Bytes;
+use http::Request;
+use serde_json::Value;
+
 use super::caller::Caller;
+use super::kms;
 use super::operation::Asked;
+use super::query::Form;
 use crate::world::fault::Service;
+use crate::world::queue::name_of;
 use crate::world::{Answer, Refusal, World, access};
 
 /// Operations whose action has another name. What is not here is called as its operation.
@@ -55,8 +62,8 @@ const VERSIONED: [&str; 7] = [
     "PutObjectTagging",
 ];
 
-/// Whether the caller may do what is asked. `versioned`: a version is named; `source`: what a copy
-/// reads, as `bucket/key`, and whether it names a version.
+/// Whether the caller may do what is asked; of S3 is told whether a version is named, and what a copy
+/// reads, as `bucket/key`, and whether that names a version.
 ///
 /// # Errors
 /// 403 `AccessDenied`.
@@ -64,11 +71,11 @@ pub(super) fn check(
     world: &World,
     caller: &Caller,
     asked: &Asked,
-    versioned: bool,
-    source: Option<(&str, bool)>,
+    request: &Request<Bytes>,
+    (versioned, source): (bool, Option<(&str, bool)>),
 ) -> Answer<()> {
     if asked.service != Service::S3 {
-        return check_service(world, caller, asked);
+        return check_service(world, caller, asked, request);
     }
     let action = action_of(&asked.operation, versioned);
     let (bucket, key) = asked.place();
@@ -109,45 +116,73 @@ fn allowed(world: &World, caller: &Caller, action: &str, bucket: &str, key: &str
     if fine { Ok(()) } else { Err(Refusal::new(403, "AccessDenied", "Access Denied")) }
 }
 
-/// The other services: a role session needs the action, on whatever resource.
-fn check_service(world: &World, caller: &Caller, asked: &Asked) -> Answer<()> {
+/// The other services: a role session needs the action on the resource that it names.
+fn check_service(
+    world: &World,
+    caller: &Caller,
+    asked: &Asked,
+    request: &Request<Bytes>,
+) -> Answer<()> {
     let shared = matches!(asked.service, Service::Sqs | Service::Events | Service::Control);
     if shared && caller.account != world.config.account {
         // Neither queues nor the bus have policies for other accounts here.
         return Err(Refusal::new(403, "AccessDenied", "Access Denied"));
     }
-    let Some(role) = &caller.role else {
-        return Ok(());
-    };
     let service = match asked.service {
         Service::S3 | Service::Control => "s3",
         Service::Sqs => "sqs",
         Service::Events => "events",
         Service::Iam => "iam",
-        Service::Sts => "sts",
         Service::Kms => "kms",
+        // Everybody may ask who they are, and an assumed role's trust is asked for itself.
+        Service::Sts => return Ok(()),
     };
-    // Everybody may ask who they are, and an assumed role's trust is asked for itself.
-    if asked.service == Service::Sts {
-        return Ok(());
-    }
     let action = format!("{service}:{}", asked.operation);
-    if world.iam.allows_somewhere(role, &action) {
-        return Ok(());
-    }
-    let message = format!("User: {role} is not authorized to perform: {action}");
-    Err(Refusal::new(403, "AccessDenied", message))
+    permitted(world, caller, &action, &resource_of(world, asked, request))
 }
 
-/// Whether the caller may hand this role to S3.
-///
-/// # Errors
-/// 403 `AccessDenied`.
-pub(super) fn may_pass(world: &World, caller: &Caller, role: &str) -> Answer<()> {
+/// The ARN of what a call is about; `*` where it is about nothing that has one.
+fn resource_of(world: &World, asked: &Asked, request: &Request<Bytes>) -> String {
+    let (region, account) = (&world.config.region, &world.config.account);
+    let input = || serde_json::from_slice::<Value>(request.body()).unwrap_or_default();
+    let named = |names: &[&str]| {
+        let input = input();
+        let found = names.iter().find_map(|name| input.get(*name).and_then(Value::as_str));
+        found.map(str::to_owned)
+    };
+    let form = |name: &str| Form::of(request).and_then(|form| form.value(name));
+    let found = match asked.service {
+        Service::Sqs => named(&["QueueUrl", "QueueName"])
+            .map(|queue| format!("arn:aws:sqs:{region}:{account}:{}", name_of(&queue))),
+        Service::Events if asked.operation == "PutEvents" => {
+            Some(format!("arn:aws:events:{region}:{account}:event-bus/default"))
+        }
+        Service::Events => named(&["Rule", "Name"])
+            .map(|rule| format!("arn:aws:events:{region}:{account}:rule/{rule}")),
+        Service::Kms => named(&["KeyId", "TargetKeyId"])
+            .map(|key| world.kms.resolve(&kms::arn_of(world, &key, caller_of(request))).to_owned()),
+        Service::Iam => form("PolicyArn")
+            .or_else(|| form("RoleName").map(|role| format!("arn:aws:iam::{account}:role/{role}"))),
+        Service::Control => {
+            let id = asked.path.strip_prefix("/v20180820/jobs/");
+            let id = id.and_then(|rest| rest.split('/').next()).filter(|id| !id.is_empty());
+            id.map(|id| format!("arn:aws:s3:{region}:{account}:job/{id}"))
+        }
+        Service::S3 | Service::Sts => None,
+    };
+    found.unwrap_or_else(|| "*".to_owned())
+}
+
+fn caller_of(request: &Request<Bytes>) -> &str {
+    request.extensions().get::<Caller>().map_or("", |caller| &caller.account)
+}
+
+/// Whether a session's role allows this; whoever is no session may do it anyway.
+fn permitted(world: &World, caller: &Caller, action: &str, resource: &str) -> Answer<()> {
     match &caller.role {
-        Some(me) if !world.iam.allows(me, "iam:PassRole", role) => {
+        Some(role) if !access::own(world, role, action, resource) => {
             let message = format!(
-                "User: {me} is not authorized to perform: iam:PassRole on resource: {role}"
+                "User: {role} is not authorized to perform: {action} on resource: {resource}"
             );
             Err(Refusal::new(403, "AccessDenied", message))
         }
@@ -155,18 +190,23 @@ pub(super) fn may_pass(world: &World, caller: &Caller, role: &str) -> Answer<()>
     }
 }
 
+/// Whether the caller may hand this role to S3.
+///
+/// # Errors
+/// 403 `AccessDenied`.
+pub(super) fn may_pass(world: &World, caller: &Caller, role: &str) -> Answer<()> {
+    permitted(world, caller, "iam:PassRole", role)
+}
+
 /// Whether the caller may tag the job that it creates.
 ///
 /// # Errors
 /// 403 `AccessDenied`.
 pub(super) fn may_tag(world: &World, caller: &Caller) -> Answer<()> {
-    match &caller.role {
-        Some(me) if !world.iam.allows_somewhere(me, "s3:PutJobTagging") => {
-            let message = format!("User: {me} is not authorized to perform: s3:PutJobTagging");
-            Err(Refusal::new(403, "AccessDenied", message))
-        }
-        _ => Ok(()),
-    }
+    let (region, account) = (&world.config.region, &world.config.account);
+    // It has no id yet; a policy names all of them.
+    let jobs = format!("arn:aws:s3:{region}:{account}:job/*");
+    permitted(world, caller, "s3:PutJobTagging", &jobs)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ fn run(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> An
         }
         "CreateAlias" => create_alias(world, input, caller),
         "DeleteAlias" => {
-            let alias = arn_of(world, text(input, "AliasName"), caller);
+            let alias = arn_of(world, text(input, "AliasName"), &caller.account);
             if world.kms.unalias(&alias) { Ok(json!({})) } else { Err(not_found(&alias)) }
         }
         "ListAliases" => {
@@ -135,11 +135,11 @@ fn create_alias(world: &mut World, input: &Value, caller: &Caller) -> Answer<Val
         let message = "AliasName must begin with alias/ and not with alias/aws/";
         return Err(Refusal::new(400, "InvalidAliasNameException", message));
     }
-    let key = arn_of(world, text(input, "TargetKeyId"), caller);
+    let key = arn_of(world, text(input, "TargetKeyId"), &caller.account);
     if world.kms.key(&key).is_none() {
         return Err(not_found(&key));
     }
-    let alias = arn_of(world, name, caller);
+    let alias = arn_of(world, name, &caller.account);
     if world.kms.alias(&alias, &key) {
         return Ok(json!({}));
     }
@@ -147,9 +147,9 @@ fn create_alias(world: &mut World, input: &Value, caller: &Caller) -> Answer<Val
     Err(Refusal::new(400, "AlreadyExistsException", message))
 }
 
-/// The ARN of a key or alias that is named by ARN, id or name.
-fn arn_of(world: &World, name: &str, caller: &Caller) -> String {
-    let arn = |rest: &str| format!("arn:aws:kms:{}:{}:{rest}", world.config.region, caller.account);
+/// The ARN of a key or alias of an account that is named by ARN, id or name.
+pub(super) fn arn_of(world: &World, name: &str, account: &str) -> String {
+    let arn = |rest: &str| format!("arn:aws:kms:{}:{account}:{rest}", world.config.region);
     match name {
         name if name.starts_with("arn:") => name.to_owned(),
         name if name.starts_with("alias/") => arn(name),
@@ -158,7 +158,7 @@ fn arn_of(world: &World, name: &str, caller: &Caller) -> String {
 }
 
 fn find<'a>(world: &'a World, input: &Value, caller: &Caller) -> Answer<(String, &'a Key)> {
-    let arn = arn_of(world, text(input, "KeyId"), caller);
+    let arn = arn_of(world, text(input, "KeyId"), &caller.account);
     let arn = world.kms.resolve(&arn).to_owned();
     if access::account_of(&arn) != caller.account {
         let message = format!("{} may not manage {arn}", caller.account);

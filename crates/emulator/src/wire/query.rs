@@ -59,6 +59,11 @@ impl Form {
         }
     }
 
+    /// A parameter.
+    pub(super) fn value(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+
     fn text(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }

@@ -224,7 +224,7 @@ impl Router {
         let named = asked.operation == "DeleteObjects"
             && request.body().windows(11).any(|part| part == b"<VersionId>");
         let versioned = query.has("versionId") || named;
-        authorize::check(&lock(&self.world), caller, asked, versioned, source)?;
+        authorize::check(&lock(&self.world), caller, asked, request, (versioned, source))?;
         self.check_owner(asked, request)
     }
 

@@ -47,6 +47,13 @@ pub(crate) fn object(world: &World, role: &str, action: &str, name: &str, key: &
     bucket(world, role, action, name, &format!("arn:aws:s3:::{name}/{key}"))
 }
 
+/// Whether the role's own policies let it do `action` on what has no policy of its own.
+pub(crate) fn own(world: &World, role: &str, action: &str, resource: &str) -> bool {
+    let context = [("aws:principalarn", role), ("aws:principalaccount", account_of(role))];
+    let question = Question { principal: role, action, resource, context: &context };
+    world.iam.decide(&question) == Decision::Allowed
+}
+
 /// Whether a bucket's own policy lets another account do `action` on `resource`.
 pub(crate) fn stranger(
     world: &World,

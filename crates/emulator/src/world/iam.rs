@@ -406,17 +406,6 @@ impl Iam {
         }
     }
 
-    /// Whether the role's own policies let it do `action` on any resource at all.
-    pub fn allows_somewhere(&self, arn: &str, action: &str) -> bool {
-        match self.roles.get(arn) {
-            Some(role) => {
-                let denied = role.statements.iter().any(|one| one.forbids(action));
-                !denied && role.statements.iter().any(|one| one.permits(action))
-            }
-            None => self.open,
-        }
-    }
-
     /// Whether the role's own policies let it do `action` on `resource`.
     pub fn allows(&self, arn: &str, action: &str, resource: &str) -> bool {
         let question = Question { principal: arn, action, resource, context: &[] };

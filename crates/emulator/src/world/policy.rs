@@ -109,18 +109,6 @@ impl Statement {
         }
     }
 
-    /// Whether it allows `action` on some resource.
-    pub(super) fn permits(&self, action: &str) -> bool {
-        let named = self.actions.iter().any(|pattern| like(pattern, action, true));
-        self.effect == Effect::Allow && named != self.not_actions
-    }
-
-    /// Whether it denies `action` on every resource.
-    pub(super) fn forbids(&self, action: &str) -> bool {
-        let question = Question { principal: "", action, resource: "", context: &[] };
-        self.effect == Effect::Deny && self.matches(&question)
-    }
-
     fn matches(&self, question: &Question<'_>) -> bool {
         let action = self.actions.iter().any(|pattern| like(pattern, question.action, true));
         let resource = self.resources.iter().any(|pattern| like(pattern, question.resource, false));
