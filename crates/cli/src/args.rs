@@ -73,7 +73,7 @@ pub enum Credentials {
 fn endpoint(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
     match rest {
-        Some(host) if !host.is_empty() && !host.contains(['/', '?', '@']) => {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '@', ' ']) => {
             Ok(format!("http://{host}"))
         }
         _ => Err("an endpoint is http://HOST:PORT; TLS is not spoken".to_owned()),

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use resilver_emulator::Emulator;
-use resilver_emulator::wire::forward::Elsewhere;
+use resilver_emulator::wire::forward::{Elsewhere, Uri};
 use resilver_emulator::wire::journal::JournalError;
 use resilver_emulator::world::Config;
 use serde::Serialize;
@@ -34,8 +34,10 @@ pub async fn run(args: &LocalArgs) -> Result<Exit, CliError> {
         None => Emulator::new(config.clone()),
         Some(dir) => Emulator::open(dir, config.clone()).await.map_err(unusable)?,
     };
-    let uri = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
-    let elsewhere = Elsewhere { sqs: uri(&args.sqs_endpoint), events: uri(&args.events_endpoint) };
+    let elsewhere = Elsewhere {
+        sqs: endpoint(args.sqs_endpoint.as_deref())?,
+        events: endpoint(args.events_endpoint.as_deref())?,
+    };
     let server =
         emulator.serve_beside(args.listen, args.speed, elsewhere).await.map_err(|why| {
             let next = match why.kind() {
@@ -59,14 +61,21 @@ pub async fn run(args: &LocalArgs) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// An endpoint as an address.
+fn endpoint(text: Option<&str>) -> Result<Option<Uri>, CliError> {
+    let wrong =
+        |text: &str| CliError::usage(format!("{text} is no address"), "give http://HOST:PORT");
+    text.map(|text| text.parse().map_err(|_| wrong(text))).transpose()
+}
+
 fn unusable(error: JournalError) -> CliError {
     let next = match &error {
         JournalError::File(..) => "name a directory that can be written",
         JournalError::Taken(_) => "stop that server, or give another --data-dir",
         JournalError::Other(..) => {
-            "give the same --account, --region and --seed, or another --data-dir"
+            "give the same --account, --region, --seed and endpoints, or another --data-dir"
         }
-        JournalError::Foreign(..) => "give another --data-dir",
+        JournalError::Foreign(..) => "give another --data-dir, or cut the file where it says",
     };
     CliError::path(error.to_string(), next)
 }

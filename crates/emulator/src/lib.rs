@@ -60,8 +60,11 @@ impl Shared {
         }
         let (now, chance) = self.with(|world| (world.now(), world.chance()));
         let outcome = self.router.handle(request.clone()).await;
-        if let Some(journal) = journal.as_mut().filter(|_| outcome.counts()) {
-            let entry = Entry::of(&request, now, chance, &caller);
+        // What is refused can leave traces too: an event of the trail, a fault that is spent. But what was
+        // refused for its signature must not be taken when it is done again.
+        let counts = outcome.counts() || self.router.is_authentic(&request);
+        if let Some(journal) = journal.as_mut().filter(|_| counts) {
+            let entry = Entry::of(&request, (now, chance), outcome.status(), &caller);
             if let Err(why) = journal.add(&entry, request.body()) {
                 tracing::error!(%why, "the journal cannot be written: a restart will miss this");
             }
@@ -117,18 +120,28 @@ impl Emulator {
         let emulator = Self::new(Config { start: journal.start(), ..config });
         let shared = &emulator.shared;
         journal
-            .replay(async |at, chance, request| {
+            .replay(async |entry, request| {
                 shared.with(|world| {
-                    world.advance_to(at);
-                    world.set_chance(chance);
+                    // What was due at that very moment came after the request, or before it: at its time.
+                    if entry.now > world.now() {
+                        world.advance_to(entry.now);
+                    }
+                    world.set_chance(entry.chance);
                 });
-                shared.router.again(request).await;
+                let status = shared.router.again(request).await.status();
+                if status != entry.status {
+                    tracing::warn!(
+                        status,
+                        expected = entry.status,
+                        "the past came out differently"
+                    );
+                }
             })
             .await?;
-        // The time goes on where nobody was there to see it.
+        // What was sent was sent in another life; what falls due while nobody is there is sent now.
         shared.with(|world| {
-            world.advance_to(now);
             world.parcels.clear();
+            world.advance_to(now);
         });
         *shared.journal.lock().await = Some(journal);
         shared.journaled.store(true, Ordering::Relaxed);

@@ -15,8 +15,7 @@ use crate::world::queue::name_of;
 use crate::world::{Answer, Refusal, World, access};
 
 /// Operations whose action has another name. What is not here is called as its operation.
-const ACTIONS: [(&str, &str); 33] = [
-    ("AbortMultipartUpload", "AbortMultipartUpload"),
+const ACTIONS: [(&str, &str); 35] = [
     ("CompleteMultipartUpload", "PutObject"),
     ("CopyObject", "PutObject"),
     ("CreateMultipartUpload", "PutObject"),
@@ -24,6 +23,7 @@ const ACTIONS: [(&str, &str); 33] = [
     ("DeleteBucketIntelligentTieringConfiguration", "PutIntelligentTieringConfiguration"),
     ("DeleteBucketLifecycle", "PutLifecycleConfiguration"),
     ("DeleteBucketReplication", "PutReplicationConfiguration"),
+    ("DeleteBucketOwnershipControls", "PutBucketOwnershipControls"),
     ("DeleteBucketTagging", "PutBucketTagging"),
     ("DeleteObjects", "DeleteObject"),
     ("DeletePublicAccessBlock", "PutBucketPublicAccessBlock"),
@@ -47,8 +47,18 @@ const ACTIONS: [(&str, &str); 33] = [
     ("PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"),
     ("PutBucketNotificationConfiguration", "PutBucketNotification"),
     ("PutBucketReplication", "PutReplicationConfiguration"),
+    ("PutObjectLockConfiguration", "PutBucketObjectLockConfiguration"),
+    ("PutPublicAccessBlock", "PutBucketPublicAccessBlock"),
     ("UploadPart", "PutObject"),
     ("UploadPartCopy", "PutObject"),
+];
+
+/// Headers that need an action beside that of the operation.
+const HEADERS: [(&str, &str); 4] = [
+    ("x-amz-bypass-governance-retention", "s3:BypassGovernanceRetention"),
+    ("x-amz-object-lock-legal-hold", "s3:PutObjectLegalHold"),
+    ("x-amz-object-lock-mode", "s3:PutObjectRetention"),
+    ("x-amz-tagging", "s3:PutObjectTagging"),
 ];
 
 /// Actions that have a name of their own when a version is named.
@@ -77,14 +87,36 @@ pub(super) fn check(
     if asked.service != Service::S3 {
         return check_service(world, caller, asked, request);
     }
-    let action = action_of(&asked.operation, versioned);
     let (bucket, key) = asked.place();
+    for (name, action) in HEADERS {
+        if request.headers().contains_key(name) {
+            allowed(world, caller, action, bucket, key)?;
+        }
+    }
+    // Of these each entry is judged by itself, where it is read.
+    if asked.operation == "DeleteObjects" {
+        return Ok(());
+    }
+    let action = action_of(&asked.operation, versioned);
     allowed(world, caller, &action, bucket, key)?;
     let Some((source, versioned)) = source else {
         return Ok(());
     };
     let (bucket, key) = source.split_once('/').unwrap_or((source, ""));
     allowed(world, caller, &action_of("GetObject", versioned), bucket, key)
+}
+
+/// Whether the caller may delete this entry of a `DeleteObjects`.
+///
+/// # Errors
+/// 403 `AccessDenied`.
+pub(super) fn may_delete(
+    world: &World,
+    caller: &Caller,
+    (bucket, key): (&str, &str),
+    versioned: bool,
+) -> Answer<()> {
+    allowed(world, caller, &action_of("DeleteObject", versioned), bucket, key)
 }
 
 fn action_of(operation: &str, versioned: bool) -> String {
@@ -99,7 +131,6 @@ fn action_of(operation: &str, versioned: bool) -> String {
 fn allowed(world: &World, caller: &Caller, action: &str, bucket: &str, key: &str) -> Answer<()> {
     let resource = match (bucket, key) {
         ("", _) => "*".to_owned(),
-        (bucket, "") if action.starts_with("s3:DeleteObject") => format!("arn:aws:s3:::{bucket}/*"),
         (bucket, "") => format!("arn:aws:s3:::{bucket}"),
         (bucket, key) => format!("arn:aws:s3:::{bucket}/{key}"),
     };
@@ -109,6 +140,11 @@ fn allowed(world: &World, caller: &Caller, action: &str, bucket: &str, key: &str
         (None, _) if action == "s3:CreateBucket" => true,
         (None, Some(owned)) if owned.owner != caller.account => {
             access::stranger(world, &caller.account, action, bucket, &resource)
+        }
+        // What a bucket's policy denies everybody, it denies the account too, which can still change it.
+        (None, Some(_)) if !action.ends_with("BucketPolicy") => {
+            let root = format!("arn:aws:iam::{}:root", caller.account);
+            !access::denies(world, &root, action, bucket, &resource)
         }
         // What is not there is refused in its own words.
         (None, _) => true,

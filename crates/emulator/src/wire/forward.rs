@@ -1,13 +1,15 @@
 //! Events that are for another server's queues and bus: sent as the AWS SDKs would send them, one after
-//! the other, and again until they are taken.
+//! the other, and again until they are taken. One that is refused for good (a queue that is not there) is
+//! dropped with a warning.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri};
+pub use http::Uri;
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -19,6 +21,8 @@ use crate::world::parcel::Parcel;
 
 /// How often it is looked whether there is something to send.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long an answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// The pause after a parcel was not taken.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -33,23 +37,50 @@ pub struct Elsewhere {
 
 /// Sends for as long as the server runs.
 pub(super) async fn run(shared: Arc<Shared>, elsewhere: Elsewhere) {
-    let mut told = BTreeMap::new();
+    let mut told = BTreeSet::new();
     loop {
         let Some(parcel) = shared.with(|world| world.parcels.take()) else {
             tokio::time::sleep(LOOK).await;
             continue;
         };
-        while let Err(why) = send(&shared, &elsewhere, &parcel).await {
+        loop {
+            let sent = tokio::time::timeout(ANSWER_MAX, send(&shared, &elsewhere, &parcel)).await;
+            let failure = match sent {
+                Ok(Ok(())) => break,
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::Passing("no answer in time".to_owned()),
+            };
             // Once a reason: the next try is a second away.
-            if told.insert(why.to_string(), ()).is_none() {
-                tracing::warn!(%why, "an event is not taken; it is sent again until it is");
+            match failure {
+                Failure::Lasting(why) => {
+                    tracing::warn!(why, ?parcel, "an event is refused, and dropped");
+                    break;
+                }
+                Failure::Passing(why) if told.insert(why.clone()) => {
+                    tracing::warn!(why, "an event is not taken; it is sent again until it is");
+                }
+                Failure::Passing(_) => {}
             }
             tokio::time::sleep(AGAIN).await;
         }
     }
 }
 
-async fn send(shared: &Shared, elsewhere: &Elsewhere, parcel: &Parcel) -> io::Result<()> {
+/// Why a parcel was not taken.
+enum Failure {
+    /// It may be another time.
+    Passing(String),
+    /// It never will be.
+    Lasting(String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(why: io::Error) -> Self {
+        Self::Passing(why.to_string())
+    }
+}
+
+async fn send(shared: &Shared, elsewhere: &Elsewhere, parcel: &Parcel) -> Result<(), Failure> {
     let (account, region, keys) = shared.with(|world| {
         let config = &world.config;
         (config.account.clone(), config.region.clone(), config.credentials.clone())
@@ -91,10 +122,16 @@ async fn send(shared: &Shared, elsewhere: &Elsewhere, parcel: &Parcel) -> io::Re
     let scope = (region.as_str(), service);
     let request = signature::signed(request, &keys.0, &keys.1, scope, SystemTime::now());
     let (status, answer) = exchange(&host, endpoint.port_u16().unwrap_or(80), request).await?;
-    if status.is_success() {
-        return Ok(());
+    let answer = String::from_utf8_lossy(&answer);
+    let failed = serde_json::from_str(&answer).is_ok_and(|answer: Value| {
+        answer.get("FailedEntryCount").and_then(Value::as_u64).is_some_and(|count| count > 0)
+    });
+    match status.as_u16() {
+        200..300 if !failed => Ok(()),
+        // Keys, time-outs, throttling and all that is the server's own may be better another time.
+        403 | 408 | 429 | 500.. => Err(Failure::Passing(format!("{host} answers {status}"))),
+        _ => Err(Failure::Lasting(format!("{host} answers {status}: {answer}"))),
     }
-    Err(io::Error::other(format!("{host} answers {status}: {}", String::from_utf8_lossy(&answer))))
 }
 
 async fn exchange(

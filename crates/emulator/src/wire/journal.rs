@@ -6,8 +6,8 @@
 //! crash is the last one, and is dropped. A world is only ever read by the release that wrote it:
 //! another one might draw its ids differently.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -46,13 +46,21 @@ struct Title {
     account: String,
     region: String,
     seed: u64,
+    queues_elsewhere: bool,
+    bus_elsewhere: bool,
     start: Millis,
 }
 
 impl Title {
     fn name(&self) -> String {
+        let elsewhere = match (self.queues_elsewhere, self.bus_elsewhere) {
+            (false, false) => "",
+            (true, false) => ", queues elsewhere",
+            (false, true) => ", bus elsewhere",
+            (true, true) => ", queues and bus elsewhere",
+        };
         format!(
-            "resilver {}, account {}, Region {}, seed {}",
+            "resilver {}, account {}, Region {}, seed {}{elsewhere}",
             self.release, self.account, self.region, self.seed
         )
     }
@@ -65,6 +73,8 @@ pub(crate) struct Entry {
     pub(crate) now: Millis,
     /// The state of its source of chance.
     pub(crate) chance: u64,
+    /// The status that it was answered with; 0 where the connection broke.
+    pub(crate) status: u16,
     method: String,
     uri: String,
     headers: Vec<(String, String)>,
@@ -76,13 +86,21 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// The entry of a request.
-    pub(crate) fn of(request: &Request<Bytes>, now: Millis, chance: u64, caller: &Caller) -> Self {
+    pub(crate) fn of(
+        request: &Request<Bytes>,
+        (now, chance): (Millis, u64),
+        status: u16,
+        caller: &Caller,
+    ) -> Self {
+        // A header is bytes, not text: each of them becomes the character of its number.
         let headers = request.headers().iter().map(|(name, value)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            let value = value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+            (name.as_str().to_owned(), value)
         });
         Self {
             now,
             chance,
+            status,
             method: request.method().to_string(),
             uri: request.uri().to_string(),
             headers: headers.collect(),
@@ -94,15 +112,18 @@ impl Entry {
     }
 
     /// The request again, its caller with it.
-    fn request(self, body: Bytes) -> Option<Request<Bytes>> {
+    fn request(&self, body: Bytes) -> Option<Request<Bytes>> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::from_bytes(self.method.as_bytes()).ok()?;
         *request.uri_mut() = self.uri.parse::<Uri>().ok()?;
-        for (name, value) in self.headers {
+        for (name, value) in &self.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            request.headers_mut().append(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
+            let value: Option<Vec<u8>> =
+                value.chars().map(|it| u8::try_from(u32::from(it)).ok()).collect();
+            request.headers_mut().append(name, HeaderValue::from_bytes(&value?).ok()?);
         }
-        let caller = Caller { account: self.account, role: self.role, key: self.key };
+        let (account, role, key) = (self.account.clone(), self.role.clone(), self.key.clone());
+        let caller = Caller { account, role, key };
         request.extensions_mut().insert(caller);
         Some(request)
     }
@@ -112,9 +133,9 @@ impl Entry {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: File,
     start: Millis,
-    /// Where the frames that were there before end.
+    /// Where the last whole frame ends.
     end: u64,
 }
 
@@ -130,12 +151,17 @@ impl Journal {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(failed)?;
-        file.try_lock().map_err(|_| JournalError::Taken(path.clone()))?;
+        file.try_lock().map_err(|why| match why {
+            TryLockError::WouldBlock => JournalError::Taken(path.clone()),
+            TryLockError::Error(why) => failed(why),
+        })?;
         let mine = Title {
             release: RELEASE.to_owned(),
             account: config.account.clone(),
             region: config.region.clone(),
             seed: config.seed,
+            queues_elsewhere: config.queues_elsewhere,
+            bus_elsewhere: config.bus_elsewhere,
             start: config.start,
         };
         let empty = file.metadata().map_err(failed)?.len() == 0;
@@ -154,7 +180,7 @@ impl Journal {
             theirs.start
         };
         let end = file.stream_position().map_err(failed)?;
-        Ok(Self { path, file: BufWriter::new(file), start, end })
+        Ok(Self { path, file, start, end })
     }
 
     /// When the world began.
@@ -162,35 +188,51 @@ impl Journal {
         self.start
     }
 
-    /// Hands every request of the past to `each`, in order, with the time and the chance that it met.
-    pub(crate) async fn replay<F>(&mut self, mut each: F) -> Result<u64, JournalError>
+    /// Hands every request of the past to `each`, in order.
+    pub(crate) async fn replay<F>(&mut self, mut each: F) -> Result<(), JournalError>
     where
-        F: AsyncFnMut(Millis, u64, Request<Bytes>),
+        F: AsyncFnMut(&Entry, Request<Bytes>),
     {
         let path = self.path.clone();
         let failed = |why| JournalError::File(path.clone(), why);
-        let file = self.file.get_mut();
+        let file = &mut self.file;
         let mut reader = BufReader::new(&mut *file);
-        let mut count = 0;
-        while let Some((entry, body)) = read_entry(&mut reader).map_err(failed)? {
+        loop {
+            let damaged = |what: &str| {
+                JournalError::Foreign(path.clone(), format!("{what} at byte {}", self.end))
+            };
+            let read = read_entry(&mut reader).map_err(|why| match why.kind() {
+                // Not cut off, but something else: what is behind it may be good, and is not thrown away.
+                io::ErrorKind::InvalidData => damaged("it is damaged"),
+                _ => failed(why),
+            })?;
+            let Some((entry, body)) = read else {
+                break;
+            };
+            let request = entry.request(body).ok_or_else(|| damaged("it holds no request"))?;
+            each(&entry, request).await;
             self.end = reader.stream_position().map_err(failed)?;
-            let (now, chance) = (entry.now, entry.chance);
-            if let Some(request) = entry.request(body) {
-                each(now, chance, request).await;
-                count += 1;
-            }
         }
         drop(reader);
         // What was cut off by a crash is written over.
         file.set_len(self.end).map_err(failed)?;
         file.seek(SeekFrom::Start(self.end)).map_err(failed)?;
-        Ok(count)
+        Ok(())
     }
 
-    /// Adds a request. It is in the operating system's hands when this returns.
+    /// Adds a request. It is in the operating system's hands when this returns; of one that could not be
+    /// written nothing stays.
     pub(crate) fn add(&mut self, entry: &Entry, body: &[u8]) -> io::Result<()> {
-        write_frame(&mut self.file, entry, body)?;
-        self.file.flush()
+        let mut frame = Vec::with_capacity(body.len() + 1_024);
+        write_frame(&mut frame, entry, body)?;
+        let written = self.file.write_all(&frame);
+        if written.is_ok() {
+            self.end += frame.len() as u64;
+        } else {
+            self.file.set_len(self.end)?;
+            self.file.seek(SeekFrom::Start(self.end))?;
+        }
+        written
     }
 }
 
@@ -223,9 +265,8 @@ fn read_entry(from: &mut impl Read) -> io::Result<Option<(Entry, Bytes)>> {
     let Some(header) = read_header(from)? else {
         return Ok(None);
     };
-    let Ok(entry) = serde_json::from_slice::<Entry>(&header) else {
-        return Ok(None);
-    };
+    let entry: Entry = serde_json::from_slice(&header)
+        .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
     let mut body = Vec::new();
     let read = from.take(entry.length).read_to_end(&mut body)?;
     Ok((read as u64 == entry.length).then(|| (entry, body.into())))

@@ -43,7 +43,11 @@ fn run(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> An
         "DisableKey" => turn(world, input, caller, KeyState::Disabled),
         "ScheduleKeyDeletion" => schedule_deletion(world, input, caller),
         "CancelKeyDeletion" => {
-            let (arn, _) = find(world, input, caller)?;
+            let (arn, key) = find(world, input, caller)?;
+            if key.state != KeyState::PendingDeletion {
+                let message = format!("{arn} is not pending deletion.");
+                return Err(Refusal::new(400, "KMSInvalidStateException", message));
+            }
             if let Some(key) = world.kms.key_mut(&arn) {
                 (key.state, key.deletion) = (KeyState::Disabled, None);
             }
@@ -112,7 +116,11 @@ fn turn(world: &mut World, input: &Value, caller: &Caller, state: KeyState) -> A
 }
 
 fn schedule_deletion(world: &mut World, input: &Value, caller: &Caller) -> Answer<Value> {
-    let (arn, _) = find(world, input, caller)?;
+    let (arn, key) = find(world, input, caller)?;
+    if key.state == KeyState::PendingDeletion {
+        let message = format!("{arn} is pending deletion.");
+        return Err(Refusal::new(400, "KMSInvalidStateException", message));
+    }
     let given = input.get("PendingWindowInDays");
     let days = given.map_or(Some(30), Value::as_u64).filter(|days| (7..=30).contains(days));
     let Some(days) = days else {

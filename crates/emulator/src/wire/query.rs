@@ -14,7 +14,7 @@ use super::xml::Element;
 use crate::world::fault::Service;
 use crate::world::iam::{Record, Role, Session};
 use crate::world::notification::stamp::iso_seconds;
-use crate::world::{Answer, Refusal, World};
+use crate::world::{Answer, Refusal, World, access};
 
 /// The most tags of a role (IAM User Guide: quotas).
 const TAGS_MAX: usize = 50;
@@ -197,7 +197,7 @@ fn identity(world: &World, caller: &Caller) -> (String, String) {
 fn assume(world: &mut World, form: &Form, caller: &Caller) -> Answer<Element> {
     let (arn, name) = (form.needed("RoleArn")?, form.needed("RoleSessionName")?);
     let me = caller.role.clone().unwrap_or_else(|| format!("arn:aws:iam::{}:root", caller.account));
-    let trusted = world.iam.role(arn).map_or(world.iam.open, |role| {
+    let trusted = world.iam.role(arn).is_some_and(|role| {
         let account = caller.account.as_str();
         let root = format!("arn:aws:iam::{account}:root");
         role.trust.iter().any(|it| it == "*" || it == account || *it == root || *it == me)
@@ -216,7 +216,8 @@ fn assume(world: &mut World, form: &Form, caller: &Caller) -> Answer<Element> {
         .text("SessionToken", world.rng.token(64))
         .text("Expiration", iso_seconds(world.now() + 3_600_000));
     world.iam.open_session(key.clone(), session);
-    let as_caller = Caller { role: Some(arn.to_owned()), key, ..caller.clone() };
+    let account = access::account_of(arn).to_owned();
+    let as_caller = Caller { account, role: Some(arn.to_owned()), key };
     let (session_arn, id) = identity(world, &as_caller);
     let user = Element::new("AssumedRoleUser").text("AssumedRoleId", id).text("Arn", session_arn);
     Ok(Element::new("").with(credentials).with(user))

@@ -16,6 +16,7 @@ use super::message::{refused, set};
 use super::operation::{self, Asked, Query, header};
 use super::{authorize, control, events, host, kms, open, query, s3, shape, signature, sqs};
 use crate::world::fault::{Service, Verdict};
+use crate::world::object::Version;
 use crate::world::rng::Rng;
 use crate::world::{Answer, Config, Refusal, World};
 
@@ -31,7 +32,12 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Whether the request has to be done again to come to the same world.
+    /// The status of the answer; 0 where the connection breaks instead.
+    pub(crate) fn status(&self) -> u16 {
+        self.response.as_ref().map_or(0, |response| response.status().as_u16())
+    }
+
+    /// Whether the request was done, or met a fault: it has to be done again to come to the same world.
     pub(crate) fn counts(&self) -> bool {
         let good = |response: &Response<Bytes>| response.status().as_u16() < 400;
         self.by_fault || self.response.as_ref().is_none_or(good)
@@ -74,6 +80,11 @@ impl Router {
         self.act(request, false).await
     }
 
+    /// Whether a request that carries its signature in a header carries the right one.
+    pub(crate) fn is_authentic(&self, request: &Request<Bytes>) -> bool {
+        !self.secured || signature::check(request, |key| secret_of(&lock(&self.world), key)).is_ok()
+    }
+
     /// Who sends a request, and whether it may change the world.
     pub(crate) fn weigh(&self, request: &Request<Bytes>) -> (Caller, bool) {
         let world = lock(&self.world);
@@ -85,8 +96,10 @@ impl Router {
         let asked = operation::name(request);
         // A read counts against a fault, and keeps an object from sinking into an archive.
         let tiered = || {
-            let bucket = asked.bucket.as_ref().and_then(|name| world.buckets.get(name));
-            bucket.is_some_and(|bucket| !bucket.tierings.is_empty())
+            let (bucket, key) = asked.place();
+            let versions = world.buckets.get(bucket).and_then(|bucket| bucket.keys.get(key));
+            let tiered = |version: &Version| &*version.storage_class == "INTELLIGENT_TIERING";
+            versions.is_some_and(|versions| versions.iter().any(tiered))
         };
         let only_reads = asked.service == Service::S3 && reads && world.faults.rules.is_empty();
         let changes = !only_reads || tiered();
@@ -220,10 +233,7 @@ impl Router {
             (path.trim_start_matches('/').to_owned(), versioned)
         });
         let source = source.as_ref().map(|(path, versioned)| (path.as_str(), *versioned));
-        // What deletes several versions names them in its body.
-        let named = asked.operation == "DeleteObjects"
-            && request.body().windows(11).any(|part| part == b"<VersionId>");
-        let versioned = query.has("versionId") || named;
+        let versioned = query.has("versionId");
         authorize::check(&lock(&self.world), caller, asked, request, (versioned, source))?;
         self.check_owner(asked, request)
     }

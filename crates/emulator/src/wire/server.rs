@@ -174,14 +174,21 @@ async fn patiently(shared: &Shared, request: Request<Bytes>) -> Outcome {
         return shared.handle(request).await;
     }
     let until = Instant::now() + wait;
-    loop {
-        let outcome = shared.handle(request.clone()).await;
-        let empty = |response: &Response<Bytes>| response.body() == sqs::NOTHING.as_bytes();
-        if !outcome.response.as_ref().is_some_and(empty) || Instant::now() >= until {
-            return outcome;
-        }
-        tokio::time::sleep(TICK).await;
+    let outcome = shared.handle(request.clone()).await;
+    let empty = |response: &Response<Bytes>| response.body() == sqs::NOTHING.as_bytes();
+    if !outcome.response.as_ref().is_some_and(empty) {
+        return outcome;
     }
+    let queue = sqs::queue_of(&request);
+    while Instant::now() < until {
+        tokio::time::sleep(TICK).await;
+        if shared
+            .with(|world| world.queues.get(&queue).is_none_or(|it| it.has_message(world.now())))
+        {
+            return shared.handle(request).await;
+        }
+    }
+    outcome
 }
 
 /// The connection is broken on purpose: hyper closes it when a service fails.
@@ -189,10 +196,9 @@ async fn patiently(shared: &Shared, request: Request<Bytes>) -> Outcome {
 #[error("the reply was lost: a fault was asked for")]
 struct Broken;
 
+/// Forms, and orders to the emulator.
 fn is_form(request: &Request<Bytes>) -> bool {
-    let kind = request.headers().get("content-type").and_then(|kind| kind.to_str().ok());
-    let calls = request.uri().path() == "/" || request.uri().path().starts_with("/_resilver/");
-    calls || kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+    request.uri().path() == "/" || request.uri().path().starts_with("/_resilver/")
 }
 
 /// Whether the header section is one that S3 reads.

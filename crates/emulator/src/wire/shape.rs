@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::{Method, Request};
 
-use super::operation::{Asked, Query};
+use super::operation::{Asked, Query, header};
 use super::xml::Element;
 use crate::world::{Answer, Refusal};
 
@@ -53,6 +53,11 @@ const OF_OBJECTS: [&str; 10] = [
 /// # Errors
 /// 400 `InvalidArgument`, 400 `MalformedXML`, 501 `NotImplemented` for sub-resources that are not known.
 pub(super) fn check(request: &Request<Bytes>, asked: &Asked, query: &Query<'_>) -> Answer<()> {
+    let kind = header(request.headers(), "content-type").unwrap_or_default();
+    if *request.method() == Method::POST && kind.starts_with("multipart/form-data") {
+        let message = "this emulator does not do uploads by HTML form";
+        return Err(Refusal::new(501, "NotImplemented", message));
+    }
     let named = query.subresources();
     if named.len() > 1 {
         let message = format!("Conflicting query string parameters: {}", named.join(", "));

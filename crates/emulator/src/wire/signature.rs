@@ -50,7 +50,8 @@ pub(super) fn check(
     };
     let body = hex::encode(Sha256::digest(request.body()));
     let announced = header(request.headers(), "x-amz-content-sha256");
-    let honest = announced.is_none_or(|it| it == "UNSIGNED-PAYLOAD" || it == body);
+    let streams = |it: &str| it == "UNSIGNED-PAYLOAD" || it.starts_with("STREAMING-");
+    let honest = announced.is_none_or(|it| streams(it) || it == body);
     if !honest || signature(request, &claim, announced.unwrap_or(&body), &secret) != claim.signature
     {
         return refuse(
@@ -68,6 +69,12 @@ pub(super) fn check(
 /// # Errors
 /// 403 `RequestTimeTooSkewed`, 400 `AuthorizationQueryParametersError`.
 pub(super) fn check_time(request: &Request<Bytes>, now: SystemTime) -> Answer<()> {
+    let query = request.uri().query().unwrap_or_default();
+    let presigned = query.contains("X-Amz-Signature=") || query.contains("AWSAccessKeyId=");
+    if presigned && request.headers().contains_key("authorization") {
+        let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified";
+        return Err(Refusal::new(400, "InvalidArgument", message));
+    }
     check_dates(request)?;
     check_expires(request.uri().query().unwrap_or_default())?;
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");

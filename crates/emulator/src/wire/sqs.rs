@@ -39,6 +39,12 @@ pub(super) fn wait(request: &http::Request<Bytes>) -> std::time::Duration {
     std::time::Duration::from_secs(seconds.min(WAIT_MAX_S))
 }
 
+/// The URL of the queue that a request is about.
+pub(super) fn queue_of(request: &http::Request<Bytes>) -> String {
+    let call = Call::read(request, "AmazonSQS.").ok();
+    call.map_or_else(String::new, |call| text(&call.input, "QueueUrl").to_owned())
+}
+
 /// Answers one request.
 pub fn handle(world: &mut World, request: &http::Request<Bytes>) -> http::Response<Bytes> {
     let host = request.headers().get("host").and_then(|host| host.to_str().ok());

@@ -34,7 +34,6 @@ pub(crate) fn bucket(world: &World, role: &str, action: &str, name: &str, resour
     };
     match (own, theirs) {
         (Decision::Denied, _) | (_, Decision::Denied) => false,
-        _ if world.iam.open && world.iam.role(role).is_none() => true,
         _ if bucket.owner == account_of(role) => {
             own == Decision::Allowed || theirs == Decision::Allowed
         }
@@ -67,6 +66,17 @@ pub(crate) fn stranger(
     theirs == Decision::Allowed
 }
 
+/// Whether the bucket's own policy denies `principal` this.
+pub(crate) fn denies(
+    world: &World,
+    principal: &str,
+    action: &str,
+    name: &str,
+    resource: &str,
+) -> bool {
+    decisions(world, principal, action, name, resource).1 == Decision::Denied
+}
+
 /// Whether the role is denied `action` on an object by name, which is more than not being allowed it.
 pub(crate) fn is_denied(world: &World, role: &str, action: &str, name: &str, key: &str) -> bool {
     let object = format!("arn:aws:s3:::{name}/{key}");
@@ -74,17 +84,34 @@ pub(crate) fn is_denied(world: &World, role: &str, action: &str, name: &str, key
     own == Decision::Denied || theirs == Decision::Denied
 }
 
-/// Whether the role may use a key: the key's policy allows it itself, or leaves it to the policies of
-/// its account (AWS KMS Developer Guide: key policies).
-pub(crate) fn key(world: &World, role: &str, action: &str, arn: &str) -> bool {
-    let question = Question { principal: role, action, resource: arn, context: &[] };
+/// Whether the role may use a key for the object of `object`, an ARN, through S3: the key's policy allows
+/// it itself, or leaves it to the policies of its account (AWS KMS Developer Guide: key policies).
+pub(crate) fn key(world: &World, role: &str, action: &str, arn: &str, object: &str) -> bool {
+    let via = format!("s3.{}.amazonaws.com", world.config.region);
+    let context = [
+        ("aws:principalarn", role),
+        ("aws:principalaccount", account_of(role)),
+        ("kms:calleraccount", account_of(role)),
+        ("kms:viaservice", via.as_str()),
+        ("kms:encryptioncontext:aws:s3:arn", object),
+    ];
+    let question = Question { principal: role, action, resource: arn, context: &context };
     let own = world.iam.decide(&question);
     let theirs = world.kms.decide(arn, &question);
     match (own, theirs) {
         (Decision::Denied, _) | (_, Decision::Denied) => false,
         (_, Decision::Silent) => false,
-        _ if account_of(arn) == account_of(role) && world.kms.names(arn, role) => true,
+        _ if account_of(arn) == account_of(role) && world.kms.names(arn, &question) => true,
         _ => own == Decision::Allowed,
+    }
+}
+
+/// The encryption context of a version's bytes: the object, or the whole bucket under a bucket key (S3 User
+/// Guide: replicating encrypted objects).
+pub(crate) fn encrypted(bucket: &str, key: &str, bucket_key: bool) -> String {
+    match bucket_key {
+        true => format!("arn:aws:s3:::{bucket}"),
+        false => format!("arn:aws:s3:::{bucket}/{key}"),
     }
 }
 

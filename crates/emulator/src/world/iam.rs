@@ -197,9 +197,6 @@ impl Session {
 /// The roles of the account.
 #[derive(Debug, Default)]
 pub struct Iam {
-    /// A role that was never made is assumed by any service and may do anything; off, such a role
-    /// cannot be assumed. For worlds whose maker does not care for roles.
-    pub open: bool,
     roles: BTreeMap<String, Role>,
     /// Managed policies by ARN: the documents, verbatim.
     policies: BTreeMap<String, String>,
@@ -392,16 +389,13 @@ impl Iam {
 
     /// Whether `service` may assume the role.
     pub fn trusts(&self, arn: &str, service: &str) -> bool {
-        self.roles
-            .get(arn)
-            .map_or(self.open, |role| role.trust.iter().any(|trusted| trusted == service))
+        self.roles.get(arn).is_some_and(|role| role.trust.iter().any(|trusted| trusted == service))
     }
 
     /// What the role's own policies say.
     pub fn decide(&self, question: &Question<'_>) -> Decision {
         match self.roles.get(question.principal) {
             Some(role) => policy::decide(&role.statements, question),
-            None if self.open => Decision::Allowed,
             None => Decision::Silent,
         }
     }
@@ -475,10 +469,8 @@ mod tests {
     }
 
     #[test]
-    fn a_role_never_made_may_do_all_or_nothing() {
-        let mut iam = Iam::default();
+    fn a_role_never_made_may_do_nothing() {
+        let iam = Iam::default();
         assert!(!iam.trusts("arn:x", BATCH_SERVICE) && !iam.allows("arn:x", "s3:GetObject", "*"));
-        iam.open = true;
-        assert!(iam.trusts("arn:x", BATCH_SERVICE) && iam.allows("arn:x", "s3:GetObject", "*"));
     }
 }

@@ -47,9 +47,6 @@ pub struct Key {
 /// The keys, by ARN.
 #[derive(Debug, Default)]
 pub struct Kms {
-    /// A key that was never made counts as enabled; off, such a key does not exist. For worlds whose
-    /// maker does not care for keys.
-    pub open: bool,
     keys: BTreeMap<String, Key>,
     /// The ARN of the key behind each alias ARN.
     aliases: BTreeMap<String, String>,
@@ -126,7 +123,12 @@ impl Kms {
 
     /// Deletes the keys whose time is over.
     pub(super) fn expire(&mut self, now: Millis) {
-        self.keys.retain(|_, key| key.deletion.is_none_or(|at| now < at));
+        let keys = &mut self.keys;
+        let before = keys.len();
+        keys.retain(|_, key| key.deletion.is_none_or(|at| now < at));
+        if keys.len() < before {
+            self.aliases.retain(|_, key| keys.contains_key(key));
+        }
     }
 
     /// Deletes a key for good. False if there was none.
@@ -152,7 +154,7 @@ impl Kms {
         if arn.ends_with(":alias/aws/s3") {
             return Some(KeyState::Enabled);
         }
-        self.key(arn).map(|key| key.state).or(self.open.then_some(KeyState::Enabled))
+        self.key(arn).map(|key| key.state)
     }
 
     /// What the policy of a key says. A key without one of its own leaves all to its account.
@@ -163,13 +165,15 @@ impl Kms {
         }
     }
 
-    /// Whether the policy of a key allows something to this very role, not to its account.
-    pub fn names(&self, arn: &str, role: &str) -> bool {
+    /// Whether the policy of a key allows this to the very role that asks, not to its account.
+    pub fn names(&self, arn: &str, question: &Question<'_>) -> bool {
+        let named = |statement: &&Statement| match &statement.principal {
+            Principal::Named(list) => list.iter().any(|it| it == question.principal || it == "*"),
+            _ => false,
+        };
         self.key(arn).is_some_and(|key| {
-            key.statements.iter().any(|statement| {
-                matches!(&statement.principal, Principal::Named(list) if list.iter().any(|it| it == role || it == "*"))
-                    && statement.effect == policy::Effect::Allow
-            })
+            let statements = key.statements.iter().filter(named);
+            policy::decide(statements, question) == Decision::Allowed
         })
     }
 
@@ -221,6 +225,13 @@ mod tests {
         let to_another = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::1:role/x"},"Action":"kms:*","Resource":"*"}}"#;
         assert!(kms.put_policy("k", to_another).unwrap());
         assert_eq!(ask(&kms), Decision::Silent);
-        assert!(kms.names("k", "arn:aws:iam::1:role/x"));
+        let question = |action| Question {
+            principal: "arn:aws:iam::1:role/x",
+            action,
+            resource: "k",
+            context: &[],
+        };
+        assert!(kms.names("k", &question("kms:Decrypt")));
+        assert!(!kms.names("k", &question("s3:GetObject")));
     }
 }

@@ -112,6 +112,7 @@ impl World {
             let until = midnight.unwrap_or(now);
             if let Some((due, task)) = self.agenda.pop_due(until) {
                 self.now = self.now.max(due);
+                self.kms.expire(self.now);
                 self.run(task);
                 quiet_until = 0;
             } else if let Some(midnight) = midnight {

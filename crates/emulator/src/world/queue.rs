@@ -48,6 +48,15 @@ pub struct Queues {
     queues: BTreeMap<String, Queue>,
 }
 
+impl Queue {
+    /// Whether somebody who asked now would be handed a message.
+    pub fn has_message(&self, now: Millis) -> bool {
+        let shown = |((until, _), _): ((&Millis, &String), &Message)| *until <= now;
+        let first = self.hidden.first_key_value().map(|((until, id), it)| ((until, id), it));
+        !self.waiting.is_empty() || first.is_some_and(shown)
+    }
+}
+
 impl Queues {
     /// The queue of this ARN, or of this name.
     pub fn get(&self, arn: &str) -> Option<&Queue> {

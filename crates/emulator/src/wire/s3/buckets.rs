@@ -75,8 +75,9 @@ pub(super) fn create(
     let asked = input.create_bucket_configuration.and_then(|it| it.location_constraint);
     let region =
         asked.map_or_else(|| world.config.region.clone(), |region| region.as_str().to_owned());
+    let is_new = !world.buckets.contains_key(&input.bucket);
     buckets::create(world, &input.bucket, &account, &region)?;
-    if input.object_lock_enabled_for_bucket == Some(true) {
+    if is_new && input.object_lock_enabled_for_bucket == Some(true) {
         buckets::put_versioning(world, &input.bucket, Versioning::Enabled)?;
         ops::lock::configure(world, &input.bucket, Default::default())?;
     }

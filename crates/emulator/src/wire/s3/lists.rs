@@ -69,7 +69,7 @@ pub(super) fn objects_v2(
     };
     let page = list::current(world, &input.bucket, &asked)?;
     let spelling = Spelling::of(input.encoding_type.as_ref());
-    let account = (input.fetch_owner == Some(true)).then_some(world.config.account.as_str());
+    let account = (input.fetch_owner == Some(true)).then_some(owner_of(world, &input.bucket));
     plain(dto::ListObjectsV2Output {
         key_count: Some((page.keys.len() + page.common_prefixes.len()) as i32),
         is_truncated: Some(page.next.is_some()),

@@ -8,6 +8,8 @@ use s3s::{S3Request, S3Response, S3Result, dto};
 
 use super::fields::{self, etag, timestamp};
 use super::{checksum, lock, plain, with_headers};
+use crate::wire::authorize::may_delete;
+use crate::wire::caller::Caller;
 use crate::world::object::Content;
 use crate::world::ops::condition::WriteIf;
 use crate::world::ops::copy::Changes;
@@ -71,6 +73,7 @@ pub(super) fn delete_many(
     world: &mut World,
     request: S3Request<dto::DeleteObjectsInput>,
 ) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
+    let caller = request.extensions.get::<Caller>().cloned();
     let bypass = request.input.bypass_governance_retention == Some(true);
     let dto::DeleteObjectsInput { bucket, delete, .. } = request.input;
     if delete.objects.is_empty() || delete.objects.len() > 1_000 {
@@ -83,10 +86,14 @@ pub(super) fn delete_many(
     for object in delete.objects {
         let condition =
             WriteIf { matches: object.e_tag.map(|tag| tag.into_value()), absent: false };
-        let deleted = match &object.version_id {
-            Some(id) => deleting::version(world, (&bucket, &object.key), id, &condition, bypass),
+        let place = (bucket.as_str(), object.key.as_str());
+        let allowed = caller
+            .as_ref()
+            .map_or(Ok(()), |caller| may_delete(world, caller, place, object.version_id.is_some()));
+        let deleted = allowed.and_then(|()| match &object.version_id {
+            Some(id) => deleting::version(world, place, id, &condition, bypass),
             None => deleting::key(world, &bucket, &object.key, &condition),
-        };
+        });
         match deleted {
             Ok(deleted) => gone.push(dto::DeletedObject {
                 delete_marker: deleted.delete_marker.then_some(true),

@@ -174,7 +174,8 @@ fn keep(
         Some(key) => {
             let key = key_arn(world, Some(key));
             let usable = access::is_usable(world, &key);
-            if !usable || !access::key(world, role, "kms:GenerateDataKey", &key) {
+            let list = access::encrypted(bucket, &folder, false);
+            if !usable || !access::key(world, role, "kms:GenerateDataKey", &key, &list) {
                 return Err(unwritten());
             }
             Encryption::Kms { key, dual: false, bucket_key: false }

@@ -36,7 +36,8 @@ pub(super) fn read(
     let (mut chunks, mut left) = (Vec::with_capacity(files.len().min(1_000)), INFLATED_MAX);
     for file in files {
         let key = file.get("key").and_then(Value::as_str).ok_or_else(wrong)?;
-        let body = body_of(decryptable(world, role, open(world, role, bucket, key, None)?)?)?;
+        let object = open(world, role, bucket, key, None)?;
+        let body = body_of(decryptable(world, role, (bucket, key), object)?)?;
         let told = file.get("MD5checksum").and_then(Value::as_str);
         if told.is_some_and(|told| !told.eq_ignore_ascii_case(&hex::encode(Md5::digest(&body)))) {
             return Err(JobFailure::new(

@@ -21,7 +21,7 @@ pub(super) fn read(
     let version = open(world, role, bucket, key, manifest.version_id.as_deref())?;
     check_etag(version, &manifest.etag)?;
     if is_inventory {
-        let document = body_of(decryptable(world, role, version)?)?;
+        let document = body_of(decryptable(world, role, (bucket, key), version)?)?;
         return inventory::read(world, role, bucket, &document);
     }
     if matches!(version.encryption, Encryption::Kms { .. }) {
@@ -58,12 +58,15 @@ pub(super) fn open<'a>(
 pub(super) fn decryptable<'a>(
     world: &World,
     role: &str,
+    (bucket, name): (&str, &str),
     version: &'a Version,
 ) -> Result<&'a Version, JobFailure> {
-    let Encryption::Kms { key, .. } = &version.encryption else {
+    let Encryption::Kms { key, bucket_key, .. } = &version.encryption else {
         return Ok(version);
     };
-    let allowed = access::is_usable(world, key) && access::key(world, role, "kms:Decrypt", key);
+    let object = access::encrypted(bucket, name, *bucket_key);
+    let allowed =
+        access::is_usable(world, key) && access::key(world, role, "kms:Decrypt", key, &object);
     if allowed { Ok(version) } else { Err(forbidden()) }
 }
 

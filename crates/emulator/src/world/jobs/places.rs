@@ -50,7 +50,7 @@ impl Places {
 /// another one out.
 pub(crate) fn wake(world: &mut World) {
     let free = world.config.active_jobs_max.saturating_sub(world.jobs.active());
-    let first = world.jobs.places.waiting.values().take(free + 1);
+    let first = world.jobs.places.waiting.values().take(free.saturating_add(1));
     let first: Vec<String> = first.cloned().collect();
     for id in first {
         if world.jobs.jobs.get(&id).is_some_and(|job| job.due.is_none()) {

@@ -28,7 +28,7 @@ pub(super) enum Verdict {
 }
 
 /// What a copy or a restoration can be refused with, a verdict being no larger than it has to be.
-pub(super) const REFUSALS: [(u16, &str, &str); 11] = [
+pub(super) const REFUSALS: [(u16, &str, &str); 18] = [
     (500, "InternalError", "We encountered an internal error. Please try again."),
     (403, "AccessDenied", "Access Denied"),
     (404, "NoSuchBucket", "The specified bucket does not exist"),
@@ -40,6 +40,13 @@ pub(super) const REFUSALS: [(u16, &str, &str); 11] = [
     (400, "InvalidRequest", "The request cannot be done as it is"),
     (400, "MalformedXML", "The days to restore for must fit the storage class"),
     (400, "KMS.NotFoundException", "The key does not exist"),
+    (400, "KMS.DisabledException", "The key is disabled"),
+    (400, "KMS.KMSInvalidStateException", "The key is pending deletion"),
+    (405, "MethodNotAllowed", "The specified method is not allowed against this resource."),
+    (400, "InvalidArgument", "The request cannot be done as it is"),
+    (400, "InvalidTag", "The tag key or value you have provided is invalid"),
+    (400, "BadRequest", "Object tags cannot be greater than 10"),
+    (400, "MetadataTooLarge", "The metadata exceeds the maximum allowed metadata size"),
 ];
 
 /// Runs one task.
@@ -53,6 +60,12 @@ pub(super) fn run(world: &mut World, role: &str, what: &Operation, row: &Row<'_>
         Ok(()) => Verdict::Succeeded,
         Err(refusal) => {
             let at = REFUSALS.iter().position(|(_, code, _)| *code == refusal.code);
+            if at.is_none() {
+                tracing::warn!(
+                    code = refusal.code,
+                    "a task was refused with a code that has no row"
+                );
+            }
             Verdict::Refused(at.and_then(|at| u8::try_from(at).ok()).unwrap_or_default())
         }
     }

@@ -144,6 +144,7 @@ pub fn restore(
     let now = world.now();
     let version = get::version(world, bucket, key, version_id)?;
     let archive = archived(super::bucket(world, bucket)?, key, version, now);
+    let sunk = archive.is_some();
     let (id, before) = (version.id.clone(), version.restore().copied());
     if before.is_some_and(|restore| now < restore.ready) {
         let message = "Object restore is already in progress";
@@ -160,7 +161,8 @@ pub fn restore(
         let message = "Expedited retrievals are not available for this storage class";
         return Err(Refusal::new(400, "InvalidRequest", message));
     }
-    let still_there = before.filter(|it| it.expires.is_none_or(|expires| now < expires));
+    // A version that has sunk again has nothing to be prolonged.
+    let still_there = before.filter(|_| !sunk);
     let ready = still_there.map_or(now + archive.delay(tier), |restore| restore.ready);
     // The day on which it goes is over at midnight.
     let expires = days.map(|days| (ready.max(now) + days * DAY).div_ceil(DAY) * DAY);
@@ -247,6 +249,12 @@ mod tests {
         assert_eq!(refused.unwrap_err().code, "MalformedXML");
         restore(&mut world, ("b", "k"), None, None, Tier::Standard).unwrap();
         world.advance_to(world.now() + 12 * HOUR);
+        assert_eq!(now(&world), None);
+        world.advance_to(world.now() + 200 * DAY);
+        assert_eq!(now(&world), Some(Archive::DeepArchiveAccess), "and sinks once more");
+        let again = restore(&mut world, ("b", "k"), None, None, Tier::Bulk);
+        assert_eq!(again, Ok(Asked::Begun));
+        world.advance_to(world.now() + 2 * DAY);
         assert_eq!(now(&world), None);
     }
 }

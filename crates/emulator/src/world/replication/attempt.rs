@@ -61,11 +61,12 @@ fn check_source(world: &World, subject: &Subject<'_>) -> Result<(), Reason> {
             return Err(Reason::SrcGetLegalHoldNotPermitted);
         }
     }
-    if let Encryption::Kms { key, .. } = &subject.version.encryption {
+    if let Encryption::Kms { key, bucket_key, .. } = &subject.version.encryption {
         if !access::is_usable(world, key) {
             return Err(Reason::SrcKmsKeyInvalidState);
         }
-        if !access::key(world, subject.role, "kms:Decrypt", key) {
+        let object = access::encrypted(subject.source, subject.key, *bucket_key);
+        if !access::key(world, subject.role, "kms:Decrypt", key, &object) {
             return Err(Reason::SrcGetObjectNotPermitted);
         }
     }
@@ -129,7 +130,7 @@ fn check_lock(world: &World, subject: &Subject<'_>, destination: &str) -> Result
 }
 
 fn check_replica_key(world: &World, subject: &Subject<'_>, rule: &Rule) -> Result<(), Reason> {
-    let (Encryption::Kms { .. }, Some(key)) =
+    let (Encryption::Kms { bucket_key, .. }, Some(key)) =
         (&subject.version.encryption, rule.destination.kms_key())
     else {
         return Ok(());
@@ -141,7 +142,8 @@ fn check_replica_key(world: &World, subject: &Subject<'_>, rule: &Rule) -> Resul
         }
         Some(KeyState::Enabled) => {}
     }
-    let allows = |action| access::key(world, subject.role, action, key);
+    let object = access::encrypted(rule.destination.name(), subject.key, *bucket_key);
+    let allows = |action| access::key(world, subject.role, action, key, &object);
     if allows("kms:GenerateDataKey") && allows("kms:Encrypt") {
         Ok(())
     } else {
