@@ -361,6 +361,74 @@ async fn check(emulator: &Emulator, seed: u64) {
     });
 }
 
+/// Everything that a world is, but for how its server was told to run.
+fn shown(emulator: &Emulator) -> String {
+    emulator.with(|world| {
+        let (buckets, queues, iam, kms) = (&world.buckets, &world.queues, &world.iam, &world.kms);
+        let (bus, jobs, faults) = (&world.bus, &world.jobs, &world.faults);
+        let agenda: Vec<_> = world.agenda.iter().collect();
+        format!(
+            "{} {} {buckets:#?} {queues:#?} {iam:#?} {kms:#?} {bus:#?} {jobs:#?} {faults:#?} {agenda:#?}",
+            world.now(),
+            world.chance(),
+        )
+    })
+}
+
+/// The journal of a storm, read again, makes the same world: what was refused and what was not.
+#[tokio::test]
+async fn the_past_comes_out_the_same_when_it_is_done_again() {
+    for round in 0..6u64 {
+        let dir =
+            std::env::temp_dir().join(format!("resilver-past-{}-{round}", std::process::id()));
+        // A run before this one may have left it.
+        let _ = std::fs::remove_dir_all(&dir);
+        let config = Config { credentials: None, ..Config::default() };
+        let emulator = Emulator::open(&dir, config.clone()).await.unwrap();
+        for body in [
+            ("PUT", "/src", ""),
+            ("PUT", "/dst", ""),
+            (
+                "PUT",
+                "/src?versioning",
+                "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+            ),
+            (
+                "PUT",
+                "/dst?versioning",
+                "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+            ),
+            ("PUT", "/src?replication", REPLICATION),
+            ("PUT", "/src/a/k", "body"),
+            (
+                "POST",
+                "/_resilver/faults",
+                r#"{"rules":[{"service":"s3","operation":"PutObject","verdict":"lose_reply","skip":20,"times":2}],"duplicate_per_mille":300,"reorder_per_mille":300}"#,
+            ),
+        ] {
+            let request =
+                Request::builder().method(body.0).uri(body.1).header("host", "127.0.0.1:1");
+            let request = request.body(Bytes::from(body.2)).unwrap();
+            emulator.shared.handle(request).await;
+        }
+        for seed in round * 1_000..round * 1_000 + 400 {
+            if let Some(request) = request(&mut Rng::new(seed)) {
+                emulator.shared.handle(request).await;
+            }
+            // Sometimes no time passes at all, and sometimes much.
+            emulator.shared.advance([0, 0, 20, 3_000, 600_000][(seed % 5) as usize]).await;
+        }
+        emulator.close().await;
+        let before = shown(&emulator);
+        drop(emulator);
+        let again = Emulator::open(&dir, config).await.unwrap();
+        let after = shown(&again);
+        let odd = before.lines().zip(after.lines()).find(|(one, other)| one != other);
+        assert!(before == after, "round {round}: {odd:?}");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn whatever_comes_is_answered_and_nothing_is_lost() {
     let seeds = std::env::var("SEEDS").unwrap_or_else(|_| "0..6000".to_owned());

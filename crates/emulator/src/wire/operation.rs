@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use percent_encoding::percent_decode_str;
 
-use super::host;
 use super::query::Form;
+use super::{control, host};
 use crate::world::fault::Service;
 
 /// A request, named.
@@ -82,7 +82,7 @@ pub(super) fn name(request: &Request<Bytes>) -> Asked {
     let host = header(request.headers(), "host").unwrap_or_default();
     let of_a_bucket = host::bucket_of(host).is_some();
     if path.starts_with("/v20180820/") && !of_a_bucket {
-        let operation = control(request.method(), &path).to_owned();
+        let operation = control::operation(request.method(), &path).unwrap_or_default().to_owned();
         return Asked { service: Service::Control, operation, bucket: None, path };
     }
     let path = match host::bucket_of(host) {
@@ -265,22 +265,6 @@ fn of_bucket(method: &Method, query: &Query<'_>) -> String {
     match SUBRESOURCES.iter().find(|(marker, _)| query.has(marker)) {
         Some((_, resource)) => format!("{verb}{resource}"),
         None => otherwise.to_owned(),
-    }
-}
-
-fn control(method: &Method, path: &str) -> &'static str {
-    let rest = path.trim_start_matches("/v20180820/jobs").trim_matches('/');
-    let last = rest.rsplit('/').next().unwrap_or_default();
-    match (method, rest.is_empty(), last) {
-        (&Method::POST, true, _) => "CreateJob",
-        (&Method::GET, true, _) => "ListJobs",
-        (&Method::POST, _, "status") => "UpdateJobStatus",
-        (&Method::POST, _, "priority") => "UpdateJobPriority",
-        (&Method::PUT, _, "tagging") => "PutJobTagging",
-        (&Method::GET, _, "tagging") => "GetJobTagging",
-        (&Method::DELETE, _, "tagging") => "DeleteJobTagging",
-        (&Method::GET, ..) => "DescribeJob",
-        _ => "",
     }
 }
 

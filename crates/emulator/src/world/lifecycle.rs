@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::bucket::{Bucket, Versioning};
 use super::object::{ReplicationStatus, Tags, Version};
-use super::ops::{delete, get, lock};
+use super::ops::{delete, lock};
 use super::{Answer, Millis, Refusal, World, notification};
 
 const DAY: Millis = 86_400_000;
@@ -226,38 +226,68 @@ fn plan(rule: &Rule, key: &str, versions: &[Version], clock: &mut Clock, acts: &
             acts.push(Act::Expire { key: key.to_owned() });
         } else {
             let due = |(when, _): &&(When, String)| clock.is_due(at(when, current.modified));
-            let class = rule.transitions.iter().filter(due).map(|(_, class)| class).last();
-            push_move(rule, key, current, class, acts);
+            let due = rule.transitions.iter().filter(due).map(|(_, class)| class);
+            push_move(rule, key, current, due, acts);
         }
     }
     let mut superseded = current.modified;
     for (newer, version) in older.iter().enumerate() {
-        let mut applies = |it: &Noncurrent| {
+        let applies = |it: &Noncurrent, clock: &mut Clock| {
             it.keep.is_none_or(|keep| newer >= usize::try_from(keep).unwrap_or(0))
                 && clock.is_due(midnight_after(superseded, it.days))
         };
         if rule.filter.fits(version) && !is_held(version) {
-            if rule.noncurrent.as_ref().is_some_and(&mut applies) {
+            let goes = rule.noncurrent.as_ref().is_some_and(|it| applies(it, clock));
+            if goes && lock::deletable(version, clock.now, false).is_err() {
+                // What is locked stays, for a rule too, until the lock is over.
+                let until = version.extra.as_ref().and_then(|extra| extra.retention);
+                clock.is_due(until.map_or(Millis::MAX, |it| it.until.div_ceil(DAY) * DAY));
+            } else if goes {
                 acts.push(Act::Remove { key: key.to_owned(), id: Arc::clone(&version.id) });
             } else {
-                let due = |(it, _): &&(Noncurrent, String)| applies(it);
-                let moves = rule.noncurrent_transitions.iter().filter(due);
-                push_move(rule, key, version, moves.map(|(_, class)| class).last(), acts);
+                let due = |(it, _): &&(Noncurrent, String)| applies(it, clock);
+                let due = rule.noncurrent_transitions.iter().filter(due).map(|(_, class)| class);
+                push_move(rule, key, version, due, acts);
             }
         }
         superseded = version.modified;
     }
 }
 
-fn push_move(rule: &Rule, key: &str, version: &Version, to: Option<&String>, acts: &mut Vec<Act>) {
-    let sized = rule.filter.larger_than.is_some() || version.size() >= TRANSITION_MIN;
-    let Some(class) = to.filter(|class| sized && ***class != *version.storage_class) else {
+/// Moves a version to the deepest of the classes that are due, if that is deeper than its own.
+fn push_move<'a>(
+    rule: &Rule,
+    key: &str,
+    version: &Version,
+    due: impl Iterator<Item = &'a String>,
+    acts: &mut Vec<Act>,
+) {
+    // The whole iterator: what is not due yet says when it will be.
+    let deepest = due.max_by_key(|class| depth(class));
+    let sized = rule.filter.larger_than.is_some()
+        || rule.filter.smaller_than.is_some()
+        || version.size() >= TRANSITION_MIN;
+    let Some(class) = deepest.filter(|class| depth(class) > depth(&version.storage_class)) else {
         return;
     };
-    if !version.is_delete_marker() {
+    if sized && !version.is_delete_marker() {
         let id = Arc::clone(&version.id);
         acts.push(Act::Move { key: key.to_owned(), id, class: class.clone() });
     }
+}
+
+/// How deep a class lies: transitions go down and never up (S3 User Guide: transitioning objects).
+fn depth(class: &str) -> usize {
+    const CLASSES: [&str; 7] = [
+        "STANDARD",
+        "STANDARD_IA",
+        "INTELLIGENT_TIERING",
+        "ONEZONE_IA",
+        "GLACIER_IR",
+        "GLACIER",
+        "DEEP_ARCHIVE",
+    ];
+    CLASSES.iter().position(|it| *it == class).unwrap_or_default()
 }
 
 fn perform(world: &mut World, name: &str, act: Act) {
@@ -274,12 +304,6 @@ fn perform(world: &mut World, name: &str, act: Act) {
             }
         }
         Act::Remove { key, id } => {
-            // What is locked stays, for a rule too.
-            let locked = get::version(world, name, &key, Some(&id))
-                .is_ok_and(|version| lock::deletable(version, world.now(), false).is_err());
-            if locked {
-                return;
-            }
             delete::forget(world, name, &key, &id, "LifecycleExpiration:Delete");
         }
         Act::Move { key, id, class } => {
@@ -333,6 +357,7 @@ pub fn of(bucket: &Bucket) -> Answer<&[Rule]> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use crate::world::object::Retention;
     use crate::world::ops::condition::WriteIf;
     use crate::world::ops::{bucket, put};
     use crate::world::{Config, ops};
@@ -408,6 +433,36 @@ mod tests {
         days(&mut world, 2);
         let class = |key: &str| world.buckets["b"].keys[key][0].storage_class.to_string();
         assert_eq!((class("small"), class("large")), ("STANDARD".into(), "GLACIER".into()));
+    }
+
+    #[test]
+    fn an_object_sinks_and_never_rises() {
+        let due = |days, class: &str| (When::Days(days), class.to_owned());
+        let transitions = vec![due(1, "GLACIER"), due(3, "STANDARD_IA"), due(9, "DEEP_ARCHIVE")];
+        let mut world = world(Rule { transitions, ..rule() });
+        put(&mut world, "k", 200_000);
+        let mut seen = Vec::new();
+        for _ in 0..12 {
+            days(&mut world, 1);
+            seen.push(world.buckets["b"].keys["k"][0].storage_class.to_string());
+        }
+        seen.dedup();
+        assert_eq!(seen, ["GLACIER", "DEEP_ARCHIVE"]);
+    }
+
+    #[test]
+    fn what_is_locked_stays_until_the_lock_is_over() {
+        let mut world =
+            world(Rule { noncurrent: Some(Noncurrent { days: 1, keep: None }), ..rule() });
+        put(&mut world, "k", 1);
+        put(&mut world, "k", 2);
+        let until = world.now() + 10 * DAY;
+        let older = &mut world.buckets.get_mut("b").unwrap().keys.get_mut("k").unwrap()[1];
+        older.extra().retention = Some(Retention { compliance: true, until });
+        days(&mut world, 9);
+        assert_eq!(world.buckets["b"].keys["k"].len(), 2);
+        days(&mut world, 2);
+        assert_eq!(world.buckets["b"].keys["k"].len(), 1);
     }
 
     #[test]
