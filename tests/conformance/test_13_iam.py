@@ -617,3 +617,81 @@ def test_a_manifest_bucket_of_another_account_has_to_allow_the_role(pair):
                                   "Principal": {"AWS": pair.role_arn("batch")}},
                        account=OTHER_ACCOUNT)
     assert pair.run_job(Manifest=manifest)["Status"] == "Complete"
+
+
+# What a request brings for conditions.
+
+def test_a_bucket_policy_denies_the_account_itself_and_can_still_be_taken_back(pair):
+    """IAM User Guide, "Policy evaluation logic": an explicit denial binds everybody."""
+    pair.bucket_policy(SOURCE, dict(deny("s3:PutObject", arn(SOURCE, "*")), Principal="*"))
+    assert refusal(pair.s3.put_object, Bucket=SOURCE, Key="k", Body=b"x").status == 403
+    pair.s3.delete_bucket_policy(Bucket=SOURCE)
+    pair.put("k")
+
+
+def test_a_policy_may_demand_an_encryption_header(pair):
+    """S3 User Guide, "Bucket policy examples using condition keys"."""
+    demand = dict(deny("s3:PutObject", arn(SOURCE, "*")), Principal="*", Condition={
+        "StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"}})
+    pair.bucket_policy(SOURCE, demand)
+    assert refusal(pair.s3.put_object, Bucket=SOURCE, Key="k", Body=b"x").status == 403
+    pair.s3.put_object(Bucket=SOURCE, Key="k", Body=b"x", ServerSideEncryption="AES256")
+    upload = pair.s3.create_multipart_upload(Bucket=SOURCE, Key="m", ServerSideEncryption="AES256")
+    members = {"Bucket": SOURCE, "Key": "m", "UploadId": upload["UploadId"]}
+    part = pair.s3.upload_part(PartNumber=1, Body=b"x", **members)
+    pair.s3.complete_multipart_upload(**members, MultipartUpload={
+        "Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+
+
+def test_a_session_lists_only_the_prefix_that_it_may(pair):
+    """S3 User Guide, "Bucket policy examples using condition keys"."""
+    may = dict(allow("s3:ListBucket", arn(SOURCE)), Condition={
+        "StringLike": {"s3:prefix": "mine/*"}})
+    s3 = session_of(pair, account_role(pair, may), "s3")
+    pair.put("mine/k")
+    assert s3.list_objects_v2(Bucket=SOURCE, Prefix="mine/")["KeyCount"] == 1
+    assert refusal(s3.list_objects_v2, Bucket=SOURCE, Prefix="yours/").status == 403
+    assert refusal(s3.list_objects_v2, Bucket=SOURCE).status == 403
+
+
+def test_each_key_of_a_deletion_is_judged_by_itself(pair):
+    """S3 API Reference, "DeleteObjects"."""
+    may = [allow("s3:DeleteObject", arn(SOURCE, "*")), deny("s3:DeleteObject", arn(SOURCE, "safe/*"))]
+    s3 = session_of(pair, account_role(pair, *may), "s3")
+    for key in ("safe/k", "other"):
+        pair.put(key)
+    told = s3.delete_objects(Bucket=SOURCE, Delete={
+        "Objects": [{"Key": "safe/k"}, {"Key": "other"}]})
+    assert [it["Key"] for it in told["Deleted"]] == ["other"]
+    assert [(it["Key"], it["Code"]) for it in told["Errors"]] == [("safe/k", "AccessDenied")]
+    assert pair.s3.head_object(Bucket=SOURCE, Key="safe/k")
+
+
+def test_the_policy_of_the_user_guide_for_encrypted_objects_suffices(aws):
+    """S3 User Guide, "Replicating encrypted objects": kms:ViaService and the encryption context."""
+    aws.make_pair()
+    source, replica = aws.key(), aws.key()
+
+    def through_s3(action, key, bucket):
+        return dict(allow(action, key), Condition={"StringLike": {
+            "kms:ViaService": "s3.us-east-1.amazonaws.com",
+            "kms:EncryptionContext:aws:s3:arn": [arn(bucket, "*")]}})
+
+    aws.permit("replication", through_s3("kms:Decrypt", source, SOURCE),
+               through_s3(["kms:Encrypt", "kms:GenerateDataKey"], replica, DESTINATION), name="keys")
+    aws.replicate(encrypted_rule(replica))
+    aws.put("k", ServerSideEncryption="aws:kms", SSEKMSKeyId=source)
+    aws.settle()
+    assert aws.status_of("k") == "COMPLETED"
+
+
+@pytest.mark.parametrize("condition", [
+    {"DateLessThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}},
+    {"NumericLessThan": {"s3:max-keys": "10"}},
+    {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+], ids=lambda condition: next(iter(condition)))
+def test_a_condition_that_is_not_judged_is_refused_when_it_is_set(pair, condition):
+    """Nothing of AWS: better no policy than one that means something else here."""
+    statement = dict(deny("s3:*", arn(SOURCE, "*")), Principal="*", Condition=condition)
+    refused = refusal(pair.bucket_policy, SOURCE, statement)
+    assert refused.code == "MalformedPolicy"

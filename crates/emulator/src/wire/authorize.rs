@@ -8,9 +8,11 @@ use serde_json::Value;
 
 use super::caller::Caller;
 use super::kms;
-use super::operation::Asked;
+use super::operation::{Asked, Query, header};
 use super::query::Form;
 use crate::world::fault::Service;
+use crate::world::object::Encryption;
+use crate::world::policy::Decision;
 use crate::world::queue::name_of;
 use crate::world::{Answer, Refusal, World, access};
 
@@ -88,9 +90,15 @@ pub(super) fn check(
         return check_service(world, caller, asked, request);
     }
     let (bucket, key) = asked.place();
+    if !is_judged(world, caller, bucket) && source.is_none() {
+        return Ok(());
+    }
+    let brought = brought(world, asked, request);
+    let context: Vec<(&str, &str)> =
+        brought.iter().map(|(key, value)| (*key, value.as_str())).collect();
     for (name, action) in HEADERS {
         if request.headers().contains_key(name) {
-            allowed(world, caller, action, bucket, key)?;
+            allowed(world, caller, action, (bucket, key), &context)?;
         }
     }
     // Of these each entry is judged by itself, where it is read.
@@ -98,12 +106,65 @@ pub(super) fn check(
         return Ok(());
     }
     let action = action_of(&asked.operation, versioned);
-    allowed(world, caller, &action, bucket, key)?;
+    allowed(world, caller, &action, (bucket, key), &context)?;
     let Some((source, versioned)) = source else {
         return Ok(());
     };
     let (bucket, key) = source.split_once('/').unwrap_or((source, ""));
-    allowed(world, caller, &action_of("GetObject", versioned), bucket, key)
+    allowed(world, caller, &action_of("GetObject", versioned), (bucket, key), &[])
+}
+
+/// Whether any policy has a say: the account does as it likes with what is its own, unless its bucket's
+/// policy denies it.
+fn is_judged(world: &World, caller: &Caller, bucket: &str) -> bool {
+    let bucket = world.buckets.get(bucket);
+    let guarded = bucket.is_some_and(|it| it.policy.is_some() || it.owner != caller.account);
+    caller.role.is_some() || guarded
+}
+
+/// Headers and parameters that conditions may be about, with their condition keys (Service Authorization
+/// Reference: condition keys for Amazon S3).
+const CONDITIONS: [(&str, &str); 5] = [
+    ("x-amz-acl", "s3:x-amz-acl"),
+    ("x-amz-copy-source", "s3:x-amz-copy-source"),
+    ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
+    ("x-amz-storage-class", "s3:x-amz-storage-class"),
+    ("x-amz-server-side-encryption", ENCRYPTION),
+];
+const PARAMETERS: [(&str, &str); 4] = [
+    ("prefix", "s3:prefix"),
+    ("delimiter", "s3:delimiter"),
+    ("max-keys", "s3:max-keys"),
+    ("versionId", "s3:versionid"),
+];
+const ENCRYPTION: &str = "s3:x-amz-server-side-encryption";
+const KEY: (&str, &str) = (
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "s3:x-amz-server-side-encryption-aws-kms-key-id",
+);
+
+/// What a request brings for conditions.
+fn brought(world: &World, asked: &Asked, request: &Request<Bytes>) -> Vec<(&'static str, String)> {
+    let query = Query(request.uri().query().unwrap_or_default());
+    let of_header = |(name, key): &(&str, &'static str)| {
+        Some((*key, header(request.headers(), name)?.to_owned()))
+    };
+    let of_query = |(name, key): &(&str, &'static str)| Some((*key, query.value(name)?));
+    let mut brought: Vec<_> = CONDITIONS.iter().chain([&KEY]).filter_map(of_header).collect();
+    brought.extend(PARAMETERS.iter().filter_map(of_query));
+    // A part is encrypted as its upload said.
+    let (bucket, _) = asked.place();
+    let uploads = world.buckets.get(bucket).map(|bucket| &bucket.uploads);
+    let upload = query.value("uploadId").and_then(|id| uploads?.get(&id));
+    match upload.and_then(|upload| upload.encryption.as_ref()) {
+        Some(Encryption::S3) => brought.push((ENCRYPTION, "AES256".to_owned())),
+        Some(Encryption::Kms { key, dual, .. }) => {
+            let algorithm = if *dual { "aws:kms:dsse" } else { "aws:kms" };
+            brought.extend([(ENCRYPTION, algorithm.to_owned()), (KEY.1, key.clone())]);
+        }
+        _ => {}
+    }
+    brought
 }
 
 /// Whether the caller may delete this entry of a `DeleteObjects`.
@@ -116,7 +177,7 @@ pub(super) fn may_delete(
     (bucket, key): (&str, &str),
     versioned: bool,
 ) -> Answer<()> {
-    allowed(world, caller, &action_of("DeleteObject", versioned), bucket, key)
+    allowed(world, caller, &action_of("DeleteObject", versioned), (bucket, key), &[])
 }
 
 fn action_of(operation: &str, versioned: bool) -> String {
@@ -128,24 +189,31 @@ fn action_of(operation: &str, versioned: bool) -> String {
     }
 }
 
-fn allowed(world: &World, caller: &Caller, action: &str, bucket: &str, key: &str) -> Answer<()> {
+fn allowed(
+    world: &World,
+    caller: &Caller,
+    action: &str,
+    (bucket, key): (&str, &str),
+    context: &[(&str, &str)],
+) -> Answer<()> {
+    if !is_judged(world, caller, bucket) {
+        return Ok(());
+    }
     let resource = match (bucket, key) {
         ("", _) => "*".to_owned(),
         (bucket, "") => format!("arn:aws:s3:::{bucket}"),
         (bucket, key) => format!("arn:aws:s3:::{bucket}/{key}"),
     };
+    let root = format!("arn:aws:iam::{}:root", caller.account);
+    let principal = caller.role.as_deref().unwrap_or(&root);
+    let decisions = access::decisions(world, principal, (action, bucket, &resource), context);
     let fine = match (&caller.role, world.buckets.get(bucket)) {
-        (Some(role), _) => access::bucket(world, role, action, bucket, &resource),
+        (Some(role), _) => access::together(world, role, bucket, decisions),
         // Whose name it is, CreateBucket finds out itself.
         (None, _) if action == "s3:CreateBucket" => true,
-        (None, Some(owned)) if owned.owner != caller.account => {
-            access::stranger(world, &caller.account, action, bucket, &resource)
-        }
+        (None, Some(owned)) if owned.owner != caller.account => decisions.1 == Decision::Allowed,
         // What a bucket's policy denies everybody, it denies the account too, which can still change it.
-        (None, Some(_)) if !action.ends_with("BucketPolicy") => {
-            let root = format!("arn:aws:iam::{}:root", caller.account);
-            !access::denies(world, &root, action, bucket, &resource)
-        }
+        (None, Some(_)) if !action.ends_with("BucketPolicy") => decisions.1 != Decision::Denied,
         // What is not there is refused in its own words.
         (None, _) => true,
     };

@@ -6,20 +6,21 @@ use super::World;
 use super::kms::KeyState;
 use super::policy::{self, Decision, Question};
 
-/// What the role's own policies say of `action` on `resource`, and what those of the bucket `name` say.
-fn decisions(
+/// What the principal's own policies say of `action` on `resource`, and what those of the bucket `name` say.
+/// `extra` is what the request brings for conditions, beside who sends it and how.
+pub(crate) fn decisions(
     world: &World,
-    role: &str,
-    action: &str,
-    name: &str,
-    resource: &str,
+    principal: &str,
+    (action, name, resource): (&str, &str, &str),
+    extra: &[(&str, &str)],
 ) -> (Decision, Decision) {
-    let context = [
-        ("aws:principalarn", role),
-        ("aws:principalaccount", account_of(role)),
+    let mut context = vec![
+        ("aws:principalarn", principal),
+        ("aws:principalaccount", account_of(principal)),
         ("aws:securetransport", "true"),
     ];
-    let question = Question { principal: role, action, resource, context: &context };
+    context.extend_from_slice(extra);
+    let question = Question { principal, action, resource, context: &context };
     let policy = world.buckets.get(name).and_then(|bucket| bucket.policy.as_ref());
     let theirs =
         policy.map_or(Decision::Silent, |policy| policy::decide(&policy.statements, &question));
@@ -28,7 +29,16 @@ fn decisions(
 
 /// Whether the role may do `action` on `resource`, an object or the whole of the bucket `name`.
 pub(crate) fn bucket(world: &World, role: &str, action: &str, name: &str, resource: &str) -> bool {
-    let (own, theirs) = decisions(world, role, action, name, resource);
+    together(world, role, name, decisions(world, role, (action, name, resource), &[]))
+}
+
+/// What the policies of a role and of a bucket come to together.
+pub(crate) fn together(
+    world: &World,
+    role: &str,
+    name: &str,
+    (own, theirs): (Decision, Decision),
+) -> bool {
     let Some(bucket) = world.buckets.get(name) else {
         return own == Decision::Allowed;
     };
@@ -53,34 +63,10 @@ pub(crate) fn own(world: &World, role: &str, action: &str, resource: &str) -> bo
     world.iam.decide(&question) == Decision::Allowed
 }
 
-/// Whether a bucket's own policy lets another account do `action` on `resource`.
-pub(crate) fn stranger(
-    world: &World,
-    account: &str,
-    action: &str,
-    name: &str,
-    resource: &str,
-) -> bool {
-    let root = format!("arn:aws:iam::{account}:root");
-    let (_, theirs) = decisions(world, &root, action, name, resource);
-    theirs == Decision::Allowed
-}
-
-/// Whether the bucket's own policy denies `principal` this.
-pub(crate) fn denies(
-    world: &World,
-    principal: &str,
-    action: &str,
-    name: &str,
-    resource: &str,
-) -> bool {
-    decisions(world, principal, action, name, resource).1 == Decision::Denied
-}
-
 /// Whether the role is denied `action` on an object by name, which is more than not being allowed it.
 pub(crate) fn is_denied(world: &World, role: &str, action: &str, name: &str, key: &str) -> bool {
     let object = format!("arn:aws:s3:::{name}/{key}");
-    let (own, theirs) = decisions(world, role, action, name, &object);
+    let (own, theirs) = decisions(world, role, (action, name, &object), &[]);
     own == Decision::Denied || theirs == Decision::Denied
 }
 
