@@ -20,8 +20,13 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<Exit, CliError> {
+    // A server says what goes wrong while it runs; the others say it at their end.
+    let default = match command {
+        Command::Local(_) => "resilver_emulator=warn",
+        Command::Demo(_) => "off",
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| CliError::unknown(format!("no runtime: {why}")))?;

@@ -183,7 +183,8 @@ fn an_account_survives_its_server_even_one_that_was_killed() {
     OpenOptions::new().append(true).open(&journal).unwrap().write_all(b"cut o").unwrap();
     let again = Server::start(&["--data-dir", path]);
     assert_eq!(shown(&again), before);
-    assert_eq!(fs::metadata(&journal).unwrap().len(), whole, "what was cut off is gone");
+    assert_eq!(fs::metadata(&journal).unwrap().len(), whole, "what was cut off makes room");
+    assert_eq!(fs::read(dir.path().join("journal.cut")).unwrap(), b"cut o", "and is kept");
     let received = again.sqs("ReceiveMessage", r#"{"QueueUrl":"x/q"}"#);
     assert_eq!(received["Messages"][0]["Body"], "hello");
     let second = command(&["--listen", "127.0.0.1:0", "--data-dir", path]).output().unwrap();
@@ -198,8 +199,16 @@ fn an_account_survives_its_server_even_one_that_was_killed() {
     assert_other_files(&journal);
 }
 
-/// A file that is no journal is left as it is.
+/// A file that is no journal is left as it is, and so is one that is damaged.
 fn assert_other_files(journal: &Path) {
+    let mut bytes = fs::read(journal).unwrap();
+    let entry = bytes.windows(9).position(|it| it == b"{\"now\":17").unwrap();
+    bytes[entry] = b'[';
+    fs::write(journal, &bytes).unwrap();
+    let path = journal.parent().unwrap().to_str().unwrap();
+    let output = command(&["--listen", "127.0.0.1:0", "--data-dir", path]).output().unwrap();
+    refused(&output, 2, "damaged at byte", "--data-dir");
+    assert_eq!(fs::read(journal).unwrap(), bytes);
     fs::write(journal, "somebody's notes, which are longer than a header").unwrap();
     let path = journal.parent().unwrap().to_str().unwrap();
     let output = command(&["--listen", "127.0.0.1:0", "--data-dir", path]).output().unwrap();

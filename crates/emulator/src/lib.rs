@@ -66,10 +66,30 @@ impl Shared {
         if let Some(journal) = journal.as_mut().filter(|_| counts) {
             let entry = Entry::of(&request, (now, chance), outcome.status(), &caller);
             if let Err(why) = journal.add(&entry, request.body()) {
-                tracing::error!(%why, "the journal cannot be written: a restart will miss this");
+                tracing::error!(%why, "the journal cannot be written");
+                return self.router.unwritten(&request, &why);
             }
         }
         outcome
+    }
+
+    /// Writes down the time that it is, if that could not be told from the wall: what has been seen must not
+    /// be undone by a restart.
+    pub(crate) async fn mark(&self, wall: Millis) {
+        let mut journal = self.journal.lock().await;
+        let (now, chance) = self.with(|world| (world.now(), world.chance()));
+        let Some(journal) = journal.as_mut().filter(|_| now > wall) else {
+            return;
+        };
+        let Ok(clock) = Request::post("/_resilver/clock").body(Bytes::from("{\"advance_ms\":0}"))
+        else {
+            return;
+        };
+        let (caller, _) = self.router.weigh(&clock);
+        let entry = Entry::of(&clock, (now, chance), 200, &caller);
+        if let Err(why) = journal.add(&entry, clock.body()) {
+            tracing::error!(%why, "the journal cannot be written");
+        }
     }
 
     /// Moves the clock, but not in the middle of a request that is written down.

@@ -107,6 +107,10 @@ pub(super) fn check(
     }
     let action = action_of(&asked.operation, versioned);
     allowed(world, caller, &action, (bucket, key), &context)?;
+    if asked.operation == "GetObjectAttributes" {
+        let read = action_of("GetObject", versioned);
+        allowed(world, caller, &read, (bucket, key), &context)?;
+    }
     let Some((source, versioned)) = source else {
         return Ok(());
     };

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 pub use http::Uri;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -21,6 +21,8 @@ use crate::world::parcel::Parcel;
 
 /// How often it is looked whether there is something to send.
 const LOOK: Duration = Duration::from_millis(20);
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// The pause after a parcel was not taken.
@@ -35,16 +37,21 @@ pub struct Elsewhere {
     pub events: Option<Uri>,
 }
 
-/// Sends for as long as the server runs.
+/// Sends for as long as the server runs; the one server is not kept waiting by the other.
 pub(super) async fn run(shared: Arc<Shared>, elsewhere: Elsewhere) {
+    tokio::join!(lane(&shared, &elsewhere, true), lane(&shared, &elsewhere, false));
+}
+
+/// Sends the messages, or the events.
+async fn lane(shared: &Shared, elsewhere: &Elsewhere, messages: bool) {
     let mut told = BTreeSet::new();
     loop {
-        let Some(parcel) = shared.with(|world| world.parcels.take()) else {
+        let Some(parcel) = shared.with(|world| world.parcels.take(messages)) else {
             tokio::time::sleep(LOOK).await;
             continue;
         };
         loop {
-            let sent = tokio::time::timeout(ANSWER_MAX, send(&shared, &elsewhere, &parcel)).await;
+            let sent = tokio::time::timeout(ANSWER_MAX, send(shared, elsewhere, &parcel)).await;
             let failure = match sent {
                 Ok(Ok(())) => break,
                 Ok(Err(failure)) => failure,
@@ -149,7 +156,8 @@ async fn exchange(
     let answer = match answered {
         Ok(response) => {
             let status = response.status();
-            let body = response.into_body().collect().await.map_err(io::Error::other);
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+            let body = body.collect().await.map_err(io::Error::other);
             body.map(|body| (status, body.to_bytes()))
         }
         Err(why) => Err(why),

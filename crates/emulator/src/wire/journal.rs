@@ -164,14 +164,19 @@ impl Journal {
             bus_elsewhere: config.bus_elsewhere,
             start: config.start,
         };
-        let empty = file.metadata().map_err(failed)?.len() == 0;
+        let empty = is_empty(&mut file, &mine).map_err(failed)?;
+        if empty {
+            file.set_len(0).map_err(failed)?;
+        }
         let start = if empty {
             write_frame(&mut file, &mine, &[]).map_err(failed)?;
             mine.start
         } else {
             let foreign = |why: String| JournalError::Foreign(path.clone(), why);
             let header = read_header(&mut file).map_err(|why| foreign(why.to_string()))?;
-            let header = header.ok_or_else(|| foreign("it has no beginning".to_owned()))?;
+            let Some(header) = header else {
+                return Err(foreign("it has no beginning".to_owned()));
+            };
             let theirs: Title =
                 serde_json::from_slice(&header).map_err(|why| foreign(why.to_string()))?;
             if theirs != (Title { start: theirs.start, ..mine.clone() }) {
@@ -214,7 +219,16 @@ impl Journal {
             self.end = reader.stream_position().map_err(failed)?;
         }
         drop(reader);
-        // What was cut off by a crash is written over.
+        // What was cut off by a crash makes room; but a length that is damaged looks the same, and so what
+        // is taken away is kept.
+        file.seek(SeekFrom::Start(self.end)).map_err(failed)?;
+        let mut rest = Vec::new();
+        file.read_to_end(&mut rest).map_err(failed)?;
+        if !rest.is_empty() {
+            let kept = path.with_extension("cut");
+            std::fs::write(&kept, &rest).map_err(|why| JournalError::File(kept.clone(), why))?;
+            tracing::warn!(bytes = rest.len(), kept = %kept.display(), "the journal ends in the middle of a request");
+        }
         file.set_len(self.end).map_err(failed)?;
         file.seek(SeekFrom::Start(self.end)).map_err(failed)?;
         Ok(())
@@ -234,6 +248,19 @@ impl Journal {
         }
         written
     }
+}
+
+/// Whether nothing was ever kept: there is no file, or a title that was cut off when it was written.
+fn is_empty(file: &mut File, title: &Title) -> io::Result<bool> {
+    let mut whole = Vec::new();
+    write_frame(&mut whole, title, &[])?;
+    let mut beginning = Vec::new();
+    file.take(whole.len() as u64).read_to_end(&mut beginning)?;
+    file.rewind()?;
+    // All but its end, which is when the world began.
+    let known = whole.windows(8).position(|it| it == b"\"start\":").unwrap_or_default() + 8;
+    let same = beginning.iter().zip(&whole).take(known).all(|(one, other)| one == other);
+    Ok(beginning.len() < whole.len() && same)
 }
 
 fn write_frame(out: &mut impl Write, header: &impl Serialize, body: &[u8]) -> io::Result<()> {

@@ -35,7 +35,8 @@ fn run(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> An
             Ok(json!({ "KeyMetadata": metadata(&arn, key) }))
         }
         "ListKeys" => {
-            let keys = world.kms.keys();
+            let ours = |(arn, _): &(&str, &Key)| access::account_of(arn) == caller.account;
+            let keys = world.kms.keys().filter(ours);
             let keys = keys.map(|(arn, _)| json!({ "KeyId": id_of(arn), "KeyArn": arn }));
             Ok(json!({ "Keys": keys.collect::<Vec<_>>(), "Truncated": false }))
         }
@@ -66,14 +67,16 @@ fn run(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> An
         "CreateAlias" => create_alias(world, input, caller),
         "DeleteAlias" => {
             let alias = arn_of(world, text(input, "AliasName"), &caller.account);
-            if world.kms.unalias(&alias) { Ok(json!({})) } else { Err(not_found(&alias)) }
+            let ours = access::account_of(&alias) == caller.account;
+            if ours && world.kms.unalias(&alias) { Ok(json!({})) } else { Err(not_found(&alias)) }
         }
         "ListAliases" => {
             let told = |(alias, key): (&str, &str)| {
                 let name = alias.rsplit_once(":").map_or(alias, |(_, name)| name);
                 json!({ "AliasName": name, "AliasArn": alias, "TargetKeyId": id_of(key) })
             };
-            let aliases: Vec<Value> = world.kms.aliases().map(told).collect();
+            let ours = |(alias, _): &(&str, &str)| access::account_of(alias) == caller.account;
+            let aliases: Vec<Value> = world.kms.aliases().filter(ours).map(told).collect();
             Ok(json!({ "Aliases": aliases, "Truncated": false }))
         }
         other => {
@@ -144,7 +147,7 @@ fn create_alias(world: &mut World, input: &Value, caller: &Caller) -> Answer<Val
         return Err(Refusal::new(400, "InvalidAliasNameException", message));
     }
     let key = arn_of(world, text(input, "TargetKeyId"), &caller.account);
-    if world.kms.key(&key).is_none() {
+    if world.kms.key(&key).is_none() || access::account_of(&key) != caller.account {
         return Err(not_found(&key));
     }
     let alias = arn_of(world, name, &caller.account);

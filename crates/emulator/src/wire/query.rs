@@ -289,6 +289,13 @@ fn inline_policies(world: &mut World, form: &Form, account: &str) -> Result {
 
 fn managed_policies(world: &mut World, form: &Form, account: &str) -> Result {
     let role = || form.needed("RoleName");
+    if let Some(arn) = form.maybe("PolicyArn") {
+        let owner = access::account_of(arn);
+        if owner != account && owner != "aws" {
+            let message = format!("Policy {arn} was not found.");
+            return Err(Refusal::new(404, "NoSuchEntity", message));
+        }
+    }
     match form.action() {
         "CreatePolicy" => {
             let (name, text) = (form.policy_name()?, form.needed("PolicyDocument")?);
@@ -311,7 +318,8 @@ fn managed_policies(world: &mut World, form: &Form, account: &str) -> Result {
             Ok(Some(Element::new("").with(version)))
         }
         "ListPolicies" => {
-            let policies = world.iam.policies().map(|arn| policy_element("member", arn));
+            let ours = world.iam.policies().filter(|arn| access::account_of(arn) == account);
+            let policies = ours.map(|arn| policy_element("member", arn));
             Ok(Some(Element::new("").text("IsTruncated", false).members("Policies", policies)))
         }
         "DeletePolicy" => world.iam.delete_policy(form.needed("PolicyArn")?).map(|()| None),

@@ -1,5 +1,6 @@
 //! Which service a request is for, and what happens to it on the way: faults, signatures, request ids.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -80,6 +81,16 @@ impl Router {
         self.act(request, false).await
     }
 
+    /// What is said of a request that was done and cannot be written down.
+    pub(crate) fn unwritten(&self, request: &Request<Bytes>, why: &io::Error) -> Outcome {
+        let message = format!("The journal of --data-dir cannot be written: {why}");
+        let refusal = Refusal::new(503, "ServiceUnavailable", message);
+        let response = refused(operation::name(request).service, &refusal);
+        let head = request.method() == Method::HEAD;
+        let response = Some(self.finish(response, head));
+        Outcome { response, delay: Duration::ZERO, by_fault: false }
+    }
+
     /// Whether a request that carries its signature in a header carries the right one.
     pub(crate) fn is_authentic(&self, request: &Request<Bytes>) -> bool {
         !self.secured || signature::check(request, |key| secret_of(&lock(&self.world), key)).is_ok()
@@ -158,6 +169,9 @@ impl Router {
             if asked.operation == "GetObjectAttributes" {
                 unquote(&mut response);
             }
+            if response.headers_mut().remove(s3::BEGUN).is_some() {
+                *response.status_mut() = StatusCode::ACCEPTED;
+            }
             return response;
         }
         let nobody = || caller(&lock(&self.world), None);
@@ -204,8 +218,10 @@ impl Router {
 
     /// Whether a request is for the emulator itself, and not for a bucket that its host names.
     fn is_admin(request: &Request<Bytes>) -> bool {
-        let host = header(request.headers(), "host").unwrap_or_default();
-        request.uri().path().starts_with(admin::PREFIX) && host::bucket_of(host).is_none()
+        let of_a_bucket = |host: &str| host::bucket_of(host).is_some();
+        let named = header(request.headers(), "host").is_some_and(of_a_bucket)
+            || request.uri().host().is_some_and(of_a_bucket);
+        request.uri().path().starts_with(admin::PREFIX) && !named
     }
 
     /// What is asked of every request before its service sees it. That S3's are signed as they should,

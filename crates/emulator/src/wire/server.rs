@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
@@ -40,6 +40,8 @@ const HEADERS_MAX: usize = 400;
 const BODY_IDLE_MAX: Duration = Duration::from_secs(20);
 /// How long connections may go on after [`Server::stop`].
 const STOP_MAX: Duration = Duration::from_secs(1);
+/// How often the time of a world that is ahead of the wall is written down, where anything has happened.
+const MARK: Duration = Duration::from_secs(1);
 /// How often the world's clock is moved.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -106,6 +108,7 @@ impl Drop for Server {
 
 async fn run_clock(shared: Arc<Shared>, speed: u32) {
     let mut last = Instant::now();
+    let (mut marked, mut seen) = (Instant::now(), None);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -115,6 +118,14 @@ async fn run_clock(shared: Arc<Shared>, speed: u32) {
         // On from wherever the world is: somebody may have moved its clock too.
         let ms = passed.saturating_mul(u64::from(speed));
         shared.advance(ms).await;
+        if marked.elapsed() >= MARK {
+            marked = Instant::now();
+            let now = shared.with(|world| (world.chance(), world.next_due()));
+            if seen.replace(now) != Some(now) {
+                let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                shared.mark(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)).await;
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc2822;
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
-use super::operation::header;
+use super::operation::{Query, header};
 use crate::world::{Answer, Refusal};
 
 /// HMAC works in blocks of this many bytes (FIPS 198-1, with SHA-256).
@@ -69,9 +69,13 @@ pub(super) fn check(
 /// # Errors
 /// 403 `RequestTimeTooSkewed`, 400 `AuthorizationQueryParametersError`.
 pub(super) fn check_time(request: &Request<Bytes>, now: SystemTime) -> Answer<()> {
-    let query = request.uri().query().unwrap_or_default();
-    let presigned = query.contains("X-Amz-Signature=") || query.contains("AWSAccessKeyId=");
-    if presigned && request.headers().contains_key("authorization") {
+    let query = Query(request.uri().query().unwrap_or_default());
+    let ways = [
+        ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"].iter().any(|it| query.has(it)),
+        ["AWSAccessKeyId", "Signature"].iter().any(|it| query.has(it)),
+        request.headers().contains_key("authorization"),
+    ];
+    if ways.into_iter().filter(|used| *used).count() > 1 {
         let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified";
         return Err(Refusal::new(400, "InvalidArgument", message));
     }
@@ -111,8 +115,9 @@ fn check_dates(request: &Request<Bytes>) -> Answer<()> {
         let Some((name, value)) = pair.split_once('=') else {
             continue;
         };
-        let value = percent_decode_str(value).decode_utf8_lossy();
-        let good = match name {
+        let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
+        let (name, value) = (decoded(name), decoded(value));
+        let good = match &*name {
             "X-Amz-Credential" => value.split('/').nth(1).is_some_and(is_day),
             "X-Amz-Date" => is_time(&value),
             _ => true,
@@ -317,6 +322,21 @@ mod tests {
         request.headers_mut().insert("date", "Sun, 30 Aug 2015 12:36:00 -0000".parse().unwrap());
         date(&mut request);
         assert_eq!(request.headers()["x-amz-date"], "20150830T123600Z");
+    }
+
+    #[test]
+    fn a_request_is_signed_in_one_way() {
+        for uri in [
+            "/?X-Amz-Signature=0&AWSAccessKeyId=A",
+            "/?X-Amz-%43redential=A",
+            "/?AWSAccessKeyI%64=A",
+            "/?X-Amz-Algorithm=AWS4-HMAC-SHA256",
+        ] {
+            let mut request = example("00");
+            *request.uri_mut() = uri.parse().unwrap();
+            let refusal = check_time(&request, SystemTime::now()).unwrap_err();
+            assert_eq!(refusal.code, "InvalidArgument", "{uri}");
+        }
     }
 
     #[test]

@@ -47,7 +47,10 @@ pub(crate) fn together(
         _ if bucket.owner == account_of(role) => {
             own == Decision::Allowed || theirs == Decision::Allowed
         }
-        _ => own == Decision::Allowed && theirs == Decision::Allowed,
+        (own, theirs) => {
+            let open = matches!(theirs, Decision::Allowed | Decision::Delegated);
+            own == Decision::Allowed && open
+        }
     }
 }
 
@@ -87,7 +90,7 @@ pub(crate) fn key(world: &World, role: &str, action: &str, arn: &str, object: &s
     match (own, theirs) {
         (Decision::Denied, _) | (_, Decision::Denied) => false,
         (_, Decision::Silent) => false,
-        _ if account_of(arn) == account_of(role) && world.kms.names(arn, &question) => true,
+        (_, Decision::Allowed) if account_of(arn) == account_of(role) => true,
         _ => own == Decision::Allowed,
     }
 }

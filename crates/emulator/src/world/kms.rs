@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::policy::{self, Decision, Principal, Question, Statement};
+use super::policy::{self, Decision, Question, Statement};
 use super::{Answer, Millis};
 
 /// The state of a key.
@@ -161,20 +161,8 @@ impl Kms {
     pub fn decide(&self, arn: &str, question: &Question<'_>) -> Decision {
         match self.key(arn) {
             Some(key) if key.policy.is_some() => policy::decide(&key.statements, question),
-            _ => Decision::Allowed,
+            _ => Decision::Delegated,
         }
-    }
-
-    /// Whether the policy of a key allows this to the very role that asks, not to its account.
-    pub fn names(&self, arn: &str, question: &Question<'_>) -> bool {
-        let named = |statement: &&Statement| match &statement.principal {
-            Principal::Named(list) => list.iter().any(|it| it == question.principal || it == "*"),
-            _ => false,
-        };
-        self.key(arn).is_some_and(|key| {
-            let statements = key.statements.iter().filter(named);
-            policy::decide(statements, question) == Decision::Allowed
-        })
     }
 
     fn turn(&mut self, arn: &str, state: KeyState) -> bool {
@@ -221,17 +209,9 @@ mod tests {
             };
             kms.decide("k", &question)
         };
-        assert_eq!(ask(&kms), Decision::Allowed);
+        assert_eq!(ask(&kms), Decision::Delegated, "to the account");
         let to_another = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::1:role/x"},"Action":"kms:*","Resource":"*"}}"#;
         assert!(kms.put_policy("k", to_another).unwrap());
         assert_eq!(ask(&kms), Decision::Silent);
-        let question = |action| Question {
-            principal: "arn:aws:iam::1:role/x",
-            action,
-            resource: "k",
-            context: &[],
-        };
-        assert!(kms.names("k", &question("kms:Decrypt")));
-        assert!(!kms.names("k", &question("s3:GetObject")));
     }
 }

@@ -24,23 +24,25 @@ pub enum Parcel {
 /// What waits to be sent, oldest first.
 #[derive(Debug, Default)]
 pub struct Parcels {
-    waiting: VecDeque<Parcel>,
+    messages: VecDeque<Parcel>,
+    events: VecDeque<Parcel>,
 }
 
 impl Parcels {
-    /// Takes the oldest.
-    pub fn take(&mut self) -> Option<Parcel> {
-        self.waiting.pop_front()
+    /// Takes the oldest of the messages, or of the events.
+    pub fn take(&mut self, messages: bool) -> Option<Parcel> {
+        if messages { self.messages.pop_front() } else { self.events.pop_front() }
     }
 
     /// Forgets what waits: it was sent in another life.
     pub fn clear(&mut self) {
-        self.waiting.clear();
+        self.messages.clear();
+        self.events.clear();
     }
 
     /// Puts an event for the bus at the end.
     pub(super) fn event(&mut self, envelope: Value) {
-        self.waiting.push_back(Parcel::Event(envelope));
+        self.events.push_back(Parcel::Event(envelope));
     }
 }
 
@@ -57,7 +59,7 @@ pub(super) struct Sender<'a> {
 /// the sender in, loses it.
 pub(super) fn hand(world: &mut World, sender: Sender<'_>, arn: &str, body: String) {
     if world.config.queues_elsewhere {
-        world.parcels.waiting.push_back(Parcel::Message { queue: arn.to_owned(), body });
+        world.parcels.messages.push_back(Parcel::Message { queue: arn.to_owned(), body });
     } else if !queue::admits(world, arn, sender.service, sender.source) {
         tracing::debug!(queue = arn, service = sender.service, "an event was not let in");
     } else if let Err(refusal) = queue::send(world, arn, body) {

@@ -41,8 +41,10 @@ pub enum Effect {
 /// What a set of statements says of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Some statement allows it and none denies it.
+    /// Some statement allows it to this very principal, or to everybody, and none denies it.
     Allowed,
+    /// Some statement allows it to the principal's account, which may pass it on, and none denies it.
+    Delegated,
     /// Some statement denies it.
     Denied,
     /// No statement is about it.
@@ -126,6 +128,14 @@ impl Statement {
         }
     }
 
+    /// Whether it is about this very principal, or everybody, and not only about its account.
+    fn names(&self, principal: &str) -> bool {
+        match &self.principal {
+            Principal::Named(list) => list.iter().any(|it| it == "*" || it == principal),
+            Principal::Owner | Principal::AllBut(_) => true,
+        }
+    }
+
     fn matches(&self, question: &Question<'_>) -> bool {
         let action = self.actions.iter().any(|pattern| like(pattern, question.action, true));
         let resource = self.resources.iter().any(|pattern| like(pattern, question.resource, false));
@@ -151,7 +161,9 @@ pub fn decide<'a>(
     for statement in statements.into_iter().filter(|one| one.matches(question)) {
         match statement.effect {
             Effect::Deny => return Decision::Denied,
-            Effect::Allow => decision = Decision::Allowed,
+            Effect::Allow if statement.names(question.principal) => decision = Decision::Allowed,
+            Effect::Allow if decision == Decision::Silent => decision = Decision::Delegated,
+            Effect::Allow => {}
         }
     }
     decision
@@ -385,8 +397,8 @@ mod tests {
         for (principal, expected) in [
             ("\"*\"", Decision::Allowed),
             (r#"{"AWS":"arn:aws:iam::111122223333:role/rep"}"#, Decision::Allowed),
-            (r#"{"AWS":["444455556666","arn:aws:iam::111122223333:root"]}"#, Decision::Allowed),
-            (r#"{"AWS":"111122223333"}"#, Decision::Allowed),
+            (r#"{"AWS":["444455556666","arn:aws:iam::111122223333:root"]}"#, Decision::Delegated),
+            (r#"{"AWS":"111122223333"}"#, Decision::Delegated),
             (r#"{"AWS":"arn:aws:iam::111122223333:role/other"}"#, Decision::Silent),
             (r#"{"Service":"s3.amazonaws.com"}"#, Decision::Silent),
         ] {

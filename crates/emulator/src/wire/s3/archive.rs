@@ -1,12 +1,12 @@
 //! Archives on the wire: restorations, the headers that tell of them, and Intelligent-Tiering.
 
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use s3s::{S3Request, S3Response, S3Result, dto};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::fields::{add, argument};
-use super::plain;
+use super::{plain, with_headers};
 use crate::world::object::Version;
 use crate::world::ops::archive::{self as archives, Asked, Tier, Tiering};
 use crate::world::ops::{bucket, bucket_mut};
@@ -33,12 +33,11 @@ pub(super) fn restore(
     };
     let place = (input.bucket.as_str(), input.key.as_str());
     let begun = archives::restore(world, place, input.version_id.as_deref(), asked.days, tier)?;
-    let mut answer = S3Response::new(dto::RestoreObjectOutput::default());
-    answer.status = Some(match begun {
-        Asked::Begun => StatusCode::ACCEPTED,
-        Asked::Prolonged => StatusCode::OK,
-    });
-    Ok(answer)
+    let mut told = HeaderMap::new();
+    if begun == Asked::Begun {
+        add(&mut told, super::BEGUN, "yes");
+    }
+    with_headers(dto::RestoreObjectOutput::default(), told)
 }
 
 /// Adds what an answer says of the archive of a version.

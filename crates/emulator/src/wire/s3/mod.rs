@@ -32,6 +32,10 @@ use super::caller::{Caller, secret_of};
 use super::host::Hosts;
 use crate::world::{Refusal, World};
 
+/// Marks an answer that is to be 202: `s3s` prints the answer to a restoration with its own status. The
+/// router takes the mark off.
+pub(super) const BEGUN: &str = "x-resilver-begun";
+
 /// The S3 service over this world. Where it is `secured`, every request must be signed.
 pub(super) fn service(world: Arc<Mutex<World>>, secured: bool) -> S3Service {
     let mut builder = S3ServiceBuilder::new(Wire { world: Arc::clone(&world) });

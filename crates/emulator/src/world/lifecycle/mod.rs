@@ -118,6 +118,26 @@ pub fn validate(rules: &[Rule]) -> Answer<()> {
         if dates.chain(end).any(odd) {
             return refuse("InvalidArgument", "'Date' must be at midnight GMT");
         }
+        let classes = rule.transitions.iter().map(|(_, class)| class);
+        let classes = classes.chain(rule.noncurrent_transitions.iter().map(|(_, class)| class));
+        if classes.into_iter().any(|class| depth(class) == 0) {
+            return refuse("MalformedXML", "StorageClass is none that objects can be moved to");
+        }
+        let early = |(when, _): &(When, String)| matches!(when, When::Days(days) if *days < 0);
+        let kept = rule.noncurrent_transitions.iter().map(|(it, _)| it).chain(&rule.noncurrent);
+        if rule.transitions.iter().any(early)
+            || kept.into_iter().any(|it| it.days < 0 || it.keep.is_some_and(|keep| keep < 1))
+        {
+            return refuse("InvalidArgument", "Days and numbers of versions must be positive");
+        }
+        if let Some(Expiration::When(When::Days(end))) = &rule.expiration {
+            let after =
+                |(when, _): &(When, String)| matches!(when, When::Days(days) if days >= end);
+            if rule.transitions.iter().any(after) {
+                let message = "'Days' in the Expiration action must be greater than 'Days' in the Transition action";
+                return refuse("InvalidArgument", message);
+            }
+        }
         let late = |when: &When| matches!(when, When::Days(days) if *days < 1);
         let expires = matches!(&rule.expiration, Some(Expiration::When(when)) if late(when));
         let early = rule.noncurrent.is_some_and(|it| it.days < 1);

@@ -151,7 +151,12 @@ fn locked<'a>(
     version_id: Option<&str>,
 ) -> Answer<&'a mut Version> {
     required(world, name)?;
-    let id = get::version(world, name, key, version_id)?.id.clone();
+    let version = get::version(world, name, key, version_id)?;
+    if version.is_delete_marker() {
+        let message = "The specified method is not allowed against this resource.";
+        return Err(Refusal::new(405, "MethodNotAllowed", message));
+    }
+    let id = version.id.clone();
     let versions = bucket_mut(world, name)?.keys.get_mut(key);
     versions
         .and_then(|versions| versions.iter_mut().find(|version| version.id == id))

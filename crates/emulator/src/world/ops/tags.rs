@@ -29,8 +29,10 @@ pub fn check(tags: &Tags) -> Answer<()> {
 /// 400 `InvalidTag`.
 pub(super) fn check_each(tags: &Tags) -> Answer<()> {
     let too_long = |(key, value): (&String, &String)| {
-        key.contains(char::is_control)
-            || value.contains(char::is_control)
+        // What XML cannot carry cannot be read back.
+        let odd = |it: char| it.is_control() || matches!(it, '\u{fffe}' | '\u{ffff}');
+        key.contains(odd)
+            || value.contains(odd)
             || key.is_empty()
             || key.chars().count() > KEY_LEN_MAX
             || value.chars().count() > VALUE_LEN_MAX
