@@ -174,7 +174,7 @@ pub(super) struct Query<'a>(pub(super) &'a str);
 impl Query<'_> {
     /// Whether it names this parameter.
     pub(super) fn has(&self, wanted: &str) -> bool {
-        self.names().any(|name| name == wanted)
+        !self.0.is_empty() && self.names().any(|name| name == wanted)
     }
 
     /// The value of a parameter, decoded.
@@ -204,6 +204,9 @@ impl Query<'_> {
 
     /// The sub-resources that it names; more than one of them is a request for nothing.
     pub(super) fn subresources(&self) -> Vec<&'static str> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
         ALL_SUBRESOURCES.into_iter().filter(|it| self.has(it)).collect()
     }
 
