@@ -328,6 +328,9 @@ fn prepare(world: &mut World) {
 /// Whether an error has the form of its service.
 fn is_told(service: Service, response: &Response<Bytes>) -> bool {
     let text = String::from_utf8_lossy(response.body());
+    if text.contains(|it: char| it < ' ' && !"\t\n\r".contains(it)) {
+        return false;
+    }
     match service {
         Service::S3 => text.contains("<Error>") && text.contains("<Code>"),
         Service::Control | Service::Iam | Service::Sts => {

@@ -316,7 +316,11 @@ fn name_request(response: &mut Response<Bytes>, id: &str, host_id: &str) {
     let body = response.body();
     if let Some(start) = body.strip_suffix(END) {
         let ids = format!("<RequestId>{id}</RequestId><HostId>{host_id}</HostId></Error>");
-        let whole = [start, ids.as_bytes()].concat();
+        let mut whole = [start, ids.as_bytes()].concat();
+        // What a client sent may be told again by a crate that does not know what XML cannot carry.
+        for byte in whole.iter_mut().filter(|it| **it < b' ' && !b"\t\n\r".contains(it)) {
+            *byte = b'?';
+        }
         // Its length is set again by whoever sends it.
         response.headers_mut().remove("content-length");
         *response.body_mut() = whole.into();
