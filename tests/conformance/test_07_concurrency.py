@@ -131,6 +131,8 @@ def test_a_paused_job_can_be_cancelled(one_place):
 def test_a_paused_job_resumes_when_it_is_given_the_higher_priority(one_place):
     slow, low, high = one_place
     slow.wait_for(low, "Paused")
+    # Before that the place is free for whoever has the higher priority then.
+    slow.wait_for(high, "Active")
     slow.prioritise(low, 3)
     seen = slow.watch(low, high)
     assert seen[low][:2] == ["Paused", "Active"]
