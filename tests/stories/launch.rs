@@ -107,7 +107,7 @@ async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_aft
 
 #[tokio::test]
 async fn jobs_that_fail_as_a_whole_are_tried_by_small_ones_on_a_growing_cadence() {
-    let limits = Limits { launch_wait_ms: 0, ..Limits::default() };
+    let limits = Limits { launch_wait_minutes: 0, ..Limits::default() };
     let scene = repaired(limited(limits), 30).await;
     let role = "arn:aws:iam::111122223333:role/resilver-batch";
     let manifests = "arn:aws:s3:::resilver-state/manifests/*";

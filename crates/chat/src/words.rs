@@ -1,8 +1,9 @@
 //! The words for each notice: what happened, how many, why, what to do now, what it cost.
 
 use resilver_heal::entry::Cause;
-use resilver_heal::key::Key;
+use resilver_heal::key::{JobId, Key};
 use resilver_heal::notice::{JobFinished, Notice, NoticeFact};
+use resilver_heal::plan::PlanId;
 use resilver_heal::reason::Reason;
 
 /// Reasons that a message lists by name.
@@ -78,26 +79,14 @@ pub fn say(notice: &Notice) -> Said {
             quarantined(bucket, reason, *versions, example)
         }
         NoticeFact::JobFinished(job) => finished(bucket, job),
-        NoticeFact::JobRefused { plan, code, message } => bad(
-            format!("S3 refused to start a job for {bucket}: {code}"),
-            vec![Line::words(message.clone()), Line::with_code("Plan ", plan.as_str())],
-            "Repair what S3 names; the versions wait and go into the next job, tried again on a growing cadence.",
-        ),
-        NoticeFact::JobLost { job, plan } => bad(
-            format!("S3 no longer knows a job of {bucket}"),
-            vec![Line::with_code("Job ", job.as_str()), Line::with_code("Plan ", plan.as_str())],
-            "Nothing: each version's own status decides what becomes of it.",
-        ),
+        NoticeFact::JobRefused { plan, code, message } => job_refused(bucket, plan, code, message),
+        NoticeFact::JobLost { job, plan } => job_lost(bucket, job, plan),
         NoticeFact::JobStalled { job, status } => bad(
             format!("A job of {bucket} is {status}, a day after it was created"),
             vec![Line::with_code("Job ", job.as_str())],
             "Confirm or cancel it in the S3 console, or look at which job it waits for.",
         ),
-        NoticeFact::Paused { job, why } => bad(
-            format!("{bucket} is paused: somebody cancelled a job"),
-            vec![Line::with_code("Job ", job.as_str()), Line::words(why.clone())],
-            "Failures are collected, and nothing is launched until the bucket is resumed: set \"paused\" to null in its ledger's head.json.",
-        ),
+        NoticeFact::Paused { job, why } => paused(bucket, job, why),
         NoticeFact::ReportLate { job } => bad(
             format!("A job of {bucket} ended an hour ago without a report"),
             vec![Line::with_code("Job ", job.as_str())],
@@ -108,20 +97,113 @@ pub fn say(notice: &Notice) -> Said {
             vec![Line::with_code("Kept byte for byte at ", kept)],
             "Look at what it is and who sends it; everything else was taken in.",
         ),
-        NoticeFact::StatusUnread { versions, example } => bad(
-            format!("The status of {} of {bucket} cannot be read", versions_of(*versions)),
-            example.iter().map(|key| Line::with_code("One of them: ", key.as_str())).collect(),
-            "Allow the launch function s3:GetObjectVersion and s3:ListBucket on the bucket, and its KMS key; until then nobody knows whether they healed.",
+        NoticeFact::StatusUnread { versions, example } => status_unread(bucket, *versions, example),
+        NoticeFact::NotEnrolled { why, remedy, .. } => {
+            let title = format!("Failures of {bucket} are not heard of");
+            bad(title, vec![Line::words(capital(why))], &capital(remedy))
+        }
+        NoticeFact::Drifted { found } => drifted(bucket, found),
+        NoticeFact::Found { what, remedy, .. } => {
+            bad(format!("Look at {bucket}: {what}"), Vec::new(), &capital(remedy))
+        }
+        NoticeFact::BackfillPlanned { backfill, why } => {
+            plain(format!("A backfill of {bucket} is planned"), reasons(backfill, why))
+        }
+        NoticeFact::BackfillAwaits { backfill, job, versions, micro_usd, why } => {
+            let mut lines = reasons(backfill, why);
+            lines.push(Line::with_code("Job ", job.as_str()));
+            let (versions, cost) = (versions_of(*versions), dollars(*micro_usd));
+            let title = format!("A backfill of {versions} of {bucket} for {cost} waits for you");
+            let next =
+                format!("To let it go within 30 days: resilver backfill s3://{bucket} --confirm");
+            bad(title, lines, &next)
+        }
+        NoticeFact::BackfillEmpty { backfill } => plain(
+            format!("A backfill of {bucket} found nothing to replicate"),
+            vec![Line::with_code("Backfill ", backfill)],
         ),
-        NoticeFact::BudgetSpent { limit, rows } => bad(
-            format!(
-                "The day's budget of {limit} is spent; {} of {bucket} wait",
-                versions_of(*rows)
-            ),
-            Vec::new(),
-            "Nothing, they go on tomorrow; or raise the limit.",
+        NoticeFact::Swept { versions } => plain(
+            format!("A sweep found {} of {bucket} that no event told of", versions_of(*versions)),
+            vec![Line::words("They go into the next job.")],
         ),
+        NoticeFact::BudgetSpent { limit, rows } => budget_spent(bucket, limit, *rows),
     }
+}
+
+fn job_refused(bucket: &str, plan: &PlanId, code: &str, message: &str) -> Said {
+    bad(
+        format!("S3 refused to start a job for {bucket}: {code}"),
+        vec![Line::words(message), Line::with_code("Plan ", plan.as_str())],
+        "Repair what S3 names; the versions wait and go into the next job, tried again on a growing cadence.",
+    )
+}
+
+fn job_lost(bucket: &str, job: &JobId, plan: &PlanId) -> Said {
+    bad(
+        format!("S3 no longer knows a job of {bucket}"),
+        vec![Line::with_code("Job ", job.as_str()), Line::with_code("Plan ", plan.as_str())],
+        "Nothing: each version's own status decides what becomes of it.",
+    )
+}
+
+fn paused(bucket: &str, job: &JobId, why: &str) -> Said {
+    let next = format!(
+        "Failures are collected, and nothing is launched until you type: resilver resume s3://{bucket}"
+    );
+    bad(
+        format!("{bucket} is paused: somebody cancelled a job"),
+        vec![Line::with_code("Job ", job.as_str()), Line::words(why)],
+        &next,
+    )
+}
+
+fn status_unread(bucket: &str, versions: u64, example: &Option<Key>) -> Said {
+    bad(
+        format!("The status of {} of {bucket} cannot be read", versions_of(versions)),
+        example.iter().map(|key| Line::with_code("One of them: ", key.as_str())).collect(),
+        "Allow the launch function s3:GetObjectVersion and s3:ListBucket on the bucket, and its KMS key; until then nobody knows whether they healed.",
+    )
+}
+
+fn drifted(bucket: &str, found: &str) -> Said {
+    let next =
+        "Keep the entry in what that tool writes, or failures go unheard until the next look.";
+    Said {
+        next: Some(Line::words(next)),
+        ..plain(
+            format!("Another tool rewrote the notifications of {bucket}; our entry is back"),
+            vec![Line::words(found)],
+        )
+    }
+}
+
+fn budget_spent(bucket: &str, limit: &str, rows: u64) -> Said {
+    bad(
+        format!("The day's budget of {limit} is spent; {} of {bucket} wait", versions_of(rows)),
+        Vec::new(),
+        "Nothing, they go on tomorrow; or raise the limit.",
+    )
+}
+
+fn plain(title: String, lines: Vec<Line>) -> Said {
+    Said { title, tone: Tone::Plain, lines, next: None }
+}
+
+fn reasons(backfill: &str, why: &[String]) -> Vec<Line> {
+    let mut lines: Vec<Line> =
+        why.iter().take(REASONS_MAX).map(|why| Line::words(capital(why))).collect();
+    if why.len() > REASONS_MAX {
+        lines.push(Line::words(format!("and {} more changes", why.len() - REASONS_MAX)));
+    }
+    lines.push(Line::with_code("Backfill ", backfill));
+    lines
+}
+
+/// A clause as a sentence.
+fn capital(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }
 
 fn bad(title: String, lines: Vec<Line>, next: &str) -> Said {

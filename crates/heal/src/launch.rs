@@ -266,7 +266,7 @@ impl Asked<'_> {
 
     /// Whether a row that may go since `due` has waited for company long enough.
     fn waited(&self, due: Timestamp) -> bool {
-        due.plus_ms(self.limits.launch_wait_ms) <= self.now
+        due.plus_ms(self.limits.launch_wait_ms()) <= self.now
     }
 
     /// The circuits that are due for a probe, and the held rows to try each with.
@@ -306,7 +306,7 @@ pub fn next_due(
     if let Some(due) = after.first_due.filter(|_| !probed) {
         let blocked = circuits.iter().filter(|circuit| circuit.holds_launches(now));
         let from = blocked.map(|circuit| circuit.next_probe).max().unwrap_or_default();
-        let due = due.plus_ms(limits.launch_wait_ms).max(from);
+        let due = due.plus_ms(limits.launch_wait_ms()).max(from);
         next = earliest(next, due);
     }
     for circuit in circuits.iter().filter(|c| c.cause().is_some() && c.probe.is_none()) {

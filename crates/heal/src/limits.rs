@@ -10,6 +10,12 @@ pub const JOB_MICRO_USD: u64 = 250_000;
 /// What one manifest row costs, in millionths of a dollar (S3 pricing: $1.00 per million objects,
 /// charged for every row whether or not it succeeds).
 pub const ROW_MICRO_USD: u64 = 1;
+/// What S3 takes for making a manifest, in millionths of a dollar for each million objects in the
+/// bucket, those included that it does not list (S3 pricing: $0.015).
+pub const LISTING_MICRO_USD_A_MILLION: u64 = 15_000;
+/// A replication configuration that was read is believed once it was read again, unchanged, so much
+/// later: S3 answers with an old one for a while (S3 User Guide: Welcome, on consistency).
+pub const CONFIG_SETTLES_MS: u64 = minutes(5);
 /// Active Batch Replication jobs that AWS allows an account (S3 User Guide: batch-ops).
 pub const ACCOUNT_JOBS_MAX: u32 = 6;
 /// Bytes of a result file that one verdict chunk covers.
@@ -71,8 +77,8 @@ pub const RETRY_CADENCE_MS: [u64; 5] = [minutes(5), minutes(30), hours(2), hours
 pub struct Limits {
     /// Launch when this many rows wait, however young.
     pub launch_rows_min: u64,
-    /// Launch when the oldest waiting row has waited this long, however few they are.
-    pub launch_wait_ms: u64,
+    /// Launch when the oldest waiting row has waited so many minutes, however few they are.
+    pub launch_wait_minutes: u64,
     /// Rows in one job.
     pub job_rows_max: u64,
     /// Of the account's [`ACCOUNT_JOBS_MAX`] active jobs, how many may be ours.
@@ -92,13 +98,23 @@ pub struct Limits {
     pub proof_rows_max: u64,
     /// Replication statuses read in one tick.
     pub looks_per_tick: usize,
+    /// Days from one sweep of a bucket to the next; 0 is never.
+    pub sweep_days: u64,
+    /// What the sweeps of one bucket may cost in 30 days, in millionths of a dollar: where the fees
+    /// of listing and of the job are more, sweeps are rarer.
+    pub sweep_month_micro_usd_max: u64,
+    /// Objects that a bucket is taken to have: S3 charges a listing by them and does not say how many
+    /// there are.
+    pub bucket_objects: u64,
+    /// A backfill of more versions than this waits for a person.
+    pub backfill_rows_unconfirmed_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             launch_rows_min: 100_000,
-            launch_wait_ms: minutes(15),
+            launch_wait_minutes: 15,
             job_rows_max: 5_000_000,
             jobs_active_max: 4,
             day_jobs_max: 96,
@@ -108,11 +124,20 @@ impl Default for Limits {
             canary_rows: 5,
             proof_rows_max: 1_000,
             looks_per_tick: 2_000,
+            sweep_days: 7,
+            sweep_month_micro_usd_max: 10_000_000,
+            bucket_objects: 10_000_000,
+            backfill_rows_unconfirmed_max: 1_000_000,
         }
     }
 }
 
 impl Limits {
+    /// How long the oldest waiting row waits for company, in milliseconds.
+    pub fn launch_wait_ms(&self) -> u64 {
+        minutes(self.launch_wait_minutes)
+    }
+
     /// What makes no sense in them: with it nothing would ever be launched, or AWS would have to
     /// refuse.
     pub fn problems(&self) -> Vec<String> {

@@ -118,6 +118,61 @@ pub enum NoticeFact {
         /// The key of one of them.
         example: Option<Key>,
     },
+    /// A bucket could not be enrolled, or is not any more: its failures are not heard of.
+    NotEnrolled {
+        /// A word for programs: `overlap`, `region`, `denied`, `full`, `gone`, `unversioned`, …
+        code: String,
+        /// What stands in the way.
+        why: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// Another tool rewrote the bucket's notifications; our entry was put back.
+    Drifted {
+        /// What was found there instead of our entry.
+        found: String,
+    },
+    /// Something that will stop healing, or hide failures.
+    Found {
+        /// A word for programs: `metrics`, `trail`, `lifecycle`, `archived`, `state-kms`, …
+        code: String,
+        /// What it is about: a rule's id, a bucket.
+        subject: String,
+        /// What was found.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// A backfill is asked for: versions that existed before a rule or a destination.
+    BackfillPlanned {
+        /// Its id.
+        backfill: String,
+        /// Why, one sentence a change.
+        why: Vec<String>,
+    },
+    /// S3 has listed a backfill, which is so large that a person has to confirm it.
+    BackfillAwaits {
+        /// Its id.
+        backfill: String,
+        /// The job that waits.
+        job: JobId,
+        /// Versions to replicate.
+        versions: u64,
+        /// What the job will cost, in millionths of a dollar.
+        micro_usd: u64,
+        /// Why, one sentence a change.
+        why: Vec<String>,
+    },
+    /// A backfill found nothing to replicate.
+    BackfillEmpty {
+        /// Its id.
+        backfill: String,
+    },
+    /// A sweep found failed versions that no event had told of.
+    Swept {
+        /// How many.
+        versions: u64,
+    },
     /// The day's budget is spent; what waits goes on tomorrow.
     BudgetSpent {
         /// Which limit was met: `jobs`, `rows` or `dollars`.
@@ -184,6 +239,13 @@ impl NoticeFact {
             Self::ReportLate { job } => format!("late|{job}"),
             Self::Rejected { kept, .. } => format!("rejected|{kept}"),
             Self::StatusUnread { .. } => "unread".to_owned(),
+            Self::NotEnrolled { code, .. } => format!("not-enrolled|{code}"),
+            Self::Drifted { .. } => "drifted".to_owned(),
+            Self::Found { code, subject, .. } => format!("found|{code}|{subject}"),
+            Self::BackfillPlanned { backfill, .. } => format!("backfill|{backfill}"),
+            Self::BackfillAwaits { backfill, .. } => format!("backfill-awaits|{backfill}"),
+            Self::BackfillEmpty { backfill } => format!("backfill-empty|{backfill}"),
+            Self::Swept { .. } => "swept".to_owned(),
             Self::BudgetSpent { limit, .. } => format!("budget|{limit}"),
         }
     }

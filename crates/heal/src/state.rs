@@ -37,6 +37,21 @@ pub enum StateKey<'a> {
     /// `outbox/<bucket>/<id>.json`: a notice that came up outside a commit of the ledger. Written by
     /// collect and settle, only if absent; deleted by launch once it is said.
     Outbox(&'a Bucket, &'a str),
+    /// `enrolled/<bucket>.json`: what was merged into the bucket's notification document. Written by
+    /// enroll, by compare-and-swap; read by backfill, launch and doctor; deleted when it leaves.
+    Enrolled(&'a Bucket),
+    /// `configs/<bucket>.json`: the last replication configuration that was seen, and what was found
+    /// amiss with it. Written by backfill, by compare-and-swap.
+    Config(&'a Bucket),
+    /// `backfills/<bucket>/<id>.json`: a backfill that is asked for. Written by backfill and people,
+    /// only if absent; deleted by launch once its head has it.
+    Backfill(&'a Bucket, &'a str),
+    /// `generated/<bucket>`: the prefix under which S3 keeps the manifests that it makes; read by
+    /// launch, expires.
+    Generated(&'a Bucket),
+    /// `listed/<bucket>/<plan>.csv.zst`: the rows of a manifest that S3 made, as a run. Written and
+    /// deleted by launch.
+    Listed(&'a Bucket, &'a PlanId),
     /// `notices/<id>/<target>`: said there. Written by notify; expires. The target
     /// [`SAID`] means: said everywhere.
     Notice(&'a str, &'a str),
@@ -68,6 +83,11 @@ impl fmt::Display for StateKey<'_> {
             Self::Manifest(bucket, plan) => write!(f, "manifests/{bucket}/{plan}.csv"),
             Self::Account => write!(f, "account.json"),
             Self::Outbox(bucket, id) => write!(f, "outbox/{bucket}/{id}.json"),
+            Self::Enrolled(bucket) => write!(f, "enrolled/{bucket}.json"),
+            Self::Config(bucket) => write!(f, "configs/{bucket}.json"),
+            Self::Backfill(bucket, id) => write!(f, "backfills/{bucket}/{id}.json"),
+            Self::Generated(bucket) => write!(f, "generated/{bucket}"),
+            Self::Listed(bucket, plan) => write!(f, "listed/{bucket}/{plan}.csv.zst"),
             Self::Notice(id, target) => write!(f, "notices/{id}/{target}"),
             Self::Reports(bucket) => write!(f, "reports/{bucket}"),
             Self::Rejects(from, bucket, name) => write!(f, "rejects/{from}/{bucket}/{name}"),
@@ -84,6 +104,10 @@ pub enum StatePrefix<'a> {
     AllLedgers,
     /// Notices in any bucket's outbox: its common prefixes are the buckets that have some.
     AllOutboxes,
+    /// Every bucket that is enrolled, one document each.
+    AllEnrolled,
+    /// Backfills of every bucket: its common prefixes are the buckets that have some asked for.
+    AllBackfills,
     /// Segments of one bucket.
     Failures(&'a Bucket),
     /// One bucket's ledger: its head and its runs.
@@ -92,6 +116,8 @@ pub enum StatePrefix<'a> {
     Verdicts(&'a Bucket, &'a JobId),
     /// Notices of one bucket's outbox.
     Outbox(&'a Bucket),
+    /// Backfills that are asked for in one bucket.
+    Backfills(&'a Bucket),
 }
 
 impl fmt::Display for StatePrefix<'_> {
@@ -100,16 +126,21 @@ impl fmt::Display for StatePrefix<'_> {
             Self::AllFailures => write!(f, "failures/"),
             Self::AllLedgers => write!(f, "ledger/"),
             Self::AllOutboxes => write!(f, "outbox/"),
+            Self::AllEnrolled => write!(f, "enrolled/"),
+            Self::AllBackfills => write!(f, "backfills/"),
             Self::Failures(bucket) => write!(f, "failures/{bucket}/"),
             Self::Ledger(bucket) => write!(f, "ledger/{bucket}/"),
             Self::Verdicts(bucket, job) => write!(f, "verdicts/{bucket}/{job}/"),
             Self::Outbox(bucket) => write!(f, "outbox/{bucket}/"),
+            Self::Backfills(bucket) => write!(f, "backfills/{bucket}/"),
         }
     }
 }
 
-/// The bucket that a common prefix such as `failures/<bucket>/` names.
-pub fn bucket_of(common_prefix: &str) -> Option<Bucket> {
-    let name = common_prefix.trim_end_matches('/').rsplit('/').next()?;
+/// The bucket that a common prefix such as `failures/<bucket>/`, or a document such as
+/// `enrolled/<bucket>.json`, names.
+pub fn bucket_of(key: &str) -> Option<Bucket> {
+    let name = key.trim_end_matches('/').rsplit('/').next()?;
+    let name = name.strip_suffix(".json").unwrap_or(name);
     Bucket::try_from(name.to_owned()).ok()
 }

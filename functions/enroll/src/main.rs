@@ -1,0 +1,20 @@
+//! The `enroll` function's cold start.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use resilver_aws::{Clients, Settings, Woken};
+use resilver_enroll::{Ctx, handle};
+use serde_json::Value;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    resilver_aws::logging();
+    let mut settings = Settings::from_env();
+    let clients = Clients::from_env(settings.required("RESILVER_ACCOUNT")).await;
+    let ctx = &Ctx::new(clients, &mut settings);
+    settings.finish()?;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let woken = Woken::of(&event.payload, &event.context.request_id)?;
+        handle(ctx, &woken, &event.payload).await.map_err(Error::from)
+    }))
+    .await
+}
