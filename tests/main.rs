@@ -8,6 +8,7 @@ mod stories {
     mod launch;
     mod notify;
     mod path;
+    mod scan;
     mod settle;
     mod trouble;
 }

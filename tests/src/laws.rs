@@ -54,15 +54,29 @@ async fn check_calmly(scene: &Scene) {
 
 /// Reads the manifest of every job that has not ended.
 async fn one_job_at_a_time(scene: &Scene) {
-    let running: Vec<String> = scene.world(|world| {
+    let running: Vec<(String, Option<String>)> = scene.world(|world| {
         let jobs = world.jobs.iter().filter(|job| !job.status.is_terminal());
-        jobs.filter_map(|job| job.request.description.clone()).collect()
+        // A job that is not let go yet runs nothing.
+        let jobs =
+            jobs.filter(|job| !job.request.confirmation_required || job.active_since.is_some());
+        let jobs = jobs.map(|job| {
+            let generated = job.generated.as_ref().map(|made| made.object.clone());
+            (job.request.description.clone().expect("a job of ours"), generated)
+        });
+        jobs.collect()
     });
     let mut manifests: Vec<Vec<ObjectVersion>> = Vec::new();
-    for description in running {
+    for (description, generated) in running {
         let (bucket, plan) =
             resilver_heal::plan::PlanId::of_description(&description).expect("a job of ours");
-        let key = StateKey::Manifest(&bucket, &plan).to_string();
+        let key = match generated {
+            None => StateKey::Manifest(&bucket, &plan).to_string(),
+            Some(arn) => {
+                let folder = arn.split_once('/').unwrap().1.rsplit_once('/').unwrap().0.to_owned();
+                let files = scene.app.store.list(&format!("{folder}/files/"), 1).await.unwrap();
+                files[0].key.clone()
+            }
+        };
         let manifest = scene.app.store.get(&key).await.unwrap().expect("a manifest");
         let text = String::from_utf8(manifest.bytes.to_vec()).unwrap();
         let rows = text.lines().map(|line| {

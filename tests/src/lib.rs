@@ -12,12 +12,14 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 use resilver::app::{App, Options};
+use resilver_aws::Swapped;
 use resilver_emulator::Emulator;
 use resilver_emulator::world::fault::Rule;
 use resilver_emulator::world::{Config, Millis, World, queue};
 use resilver_heal::entry::{Entry, State};
 use resilver_heal::key::Bucket;
 use resilver_heal::ledger::Head;
+use resilver_heal::state::StateKey;
 use resilver_heal::time::{days, minutes};
 use serde_json::Value;
 
@@ -25,6 +27,9 @@ pub use setup::{REPLICAS, ROLE, SOURCE, Trouble};
 
 /// The state bucket of every scene.
 pub const STATE: &str = "resilver-state";
+
+/// The role of the batch jobs.
+pub const JOB_ROLE: &str = "arn:aws:iam::111122223333:role/resilver-batch";
 
 /// How a scene differs from another.
 #[derive(Debug, Clone)]
@@ -171,6 +176,23 @@ impl Scene {
     /// The head of the source's ledger.
     pub async fn head(&self) -> Head {
         self.app.head(&self.bucket).await.unwrap().expect("nothing was ever collected")
+    }
+
+    /// Changes the head, as a person's command does.
+    pub async fn edit_head(&self, edit: impl FnOnce(&mut Head)) {
+        let key = StateKey::Head(&self.bucket).to_string();
+        let mut loaded = self.app.store.get_json::<Head>(&key).await.unwrap().unwrap();
+        edit(&mut loaded.value);
+        let swapped = self.app.store.swap_json(&key, &loaded.value, Some(&loaded.etag)).await;
+        assert!(matches!(swapped.unwrap(), Swapped::Won { .. }));
+    }
+
+    /// Marks the source as enrolled.
+    pub async fn enrolled(&self) {
+        let key = StateKey::Enrolled(&self.bucket).to_string();
+        if !self.app.store.exists(&key).await.unwrap() {
+            self.app.store.put_json_new(&key, &serde_json::json!({})).await.unwrap();
+        }
     }
 
     /// Every entry of the ledger, tombstones included.

@@ -3,8 +3,8 @@
 use aws_sdk_s3control::types::{
     JobManifest, JobManifestFieldName, JobManifestFormat, JobManifestGenerator,
     JobManifestGeneratorFilter, JobManifestLocation, JobManifestSpec, JobOperation, JobReport,
-    JobReportFormat, JobReportScope, ReplicationStatus, RequestedJobStatus, S3JobManifestGenerator,
-    S3ManifestOutputLocation, S3ReplicateObjectOperation,
+    JobReportFormat, JobReportScope, KeyNameConstraint, ReplicationStatus, RequestedJobStatus,
+    S3JobManifestGenerator, S3ManifestOutputLocation, S3ReplicateObjectOperation,
 };
 use aws_smithy_types::DateTime;
 use aws_smithy_types::error::operation::BuildError;
@@ -29,6 +29,10 @@ pub struct Job {
     pub failure_reasons: Vec<(String, String)>,
     /// Why its status was changed.
     pub status_update_reason: Option<String>,
+    /// Its report has only the rows that failed.
+    pub reports_failures_only: bool,
+    /// ARN and ETag, without quotes, of the manifest that S3 made for it and kept.
+    pub generated: Option<(String, String)>,
 }
 
 /// Asks for a job; gives its id.
@@ -84,16 +88,21 @@ fn manifest(object_arn: &str, etag: &str) -> Result<JobManifest, BuildError> {
 }
 
 fn generator(source: &JobSource) -> Result<JobManifestGenerator, BuildError> {
-    let JobSource::Generator { bucket_arn, statuses, created_before, output } = source else {
+    let JobSource::Generator { bucket_arn, scope, output } = source else {
         return Err(BuildError::other("not a generator"));
     };
     let statuses: Vec<_> =
-        statuses.iter().map(|status| ReplicationStatus::from(status.as_str())).collect();
-    let before = created_before.map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
+        scope.statuses.iter().map(|status| ReplicationStatus::from(status.as_str())).collect();
+    let before = scope.created_before.map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
+    let prefix = scope
+        .prefix
+        .as_ref()
+        .map(|prefix| KeyNameConstraint::builder().match_any_prefix(prefix).build());
     let filter = JobManifestGeneratorFilter::builder()
         .eligible_for_replication(true)
         .set_object_replication_statuses((!statuses.is_empty()).then_some(statuses))
         .set_created_before(before.map(DateTime::from_millis))
+        .set_key_name_constraint(prefix)
         .build();
     let mut generator = S3JobManifestGenerator::builder()
         .source_bucket(bucket_arn)
@@ -143,6 +152,13 @@ pub async fn describe(clients: &Clients, id: &str) -> Result<Option<Job>, AwsErr
             .map(|reason| (text(reason.failure_code()), text(reason.failure_reason())))
             .collect(),
         status_update_reason: job.status_update_reason().map(str::to_owned),
+        reports_failures_only: job.report().and_then(|report| report.report_scope())
+            == Some(&JobReportScope::FailedTasksOnly),
+        generated: job.generated_manifest_descriptor().and_then(|made| {
+            let location = made.location()?;
+            let etag = location.e_tag().trim_matches('"').to_owned();
+            Some((location.object_arn().to_owned(), etag))
+        }),
     }))
 }
 

@@ -41,7 +41,9 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let chats = json!([{"name": "slack", "kind": "slack", "url": SLACK}]);
-        Self { limits: Limits::default(), chats, window: 60_000, launch_every: "rate(5 minutes)" }
+        // No sweeps: what a scene counts are the jobs that its failures make.
+        let limits = Limits { sweep_days: 0, ..Limits::default() };
+        Self { limits, chats, window: 60_000, launch_every: "rate(5 minutes)" }
     }
 }
 

@@ -7,10 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use crate::entry::{Cause, Entry, State};
+use crate::entry::{Blame, Cause, Entry, State};
+use crate::ledger::Flight;
+use crate::listing::ListedRow;
 use crate::plan::PlanId;
+use crate::reason::Reason;
 use crate::run::{ObjectVersion, Row};
-use crate::segment::FailureRow;
+use crate::scan::{Scan, Stage, Take};
+use crate::segment::{FailureRow, Said};
 use crate::summary::{Ended, Settled};
 use crate::time::Timestamp;
 use crate::transition::{Effect, Fact, Given, Status};
@@ -27,6 +31,8 @@ pub enum Record {
     Judged(PlanId, VerdictRow),
     /// A status that was read in this launch.
     Seen(ObjectVersion, Status),
+    /// Of the manifest that S3 made for the scan.
+    Listed(ListedRow),
 }
 
 impl Row for Record {
@@ -36,6 +42,7 @@ impl Row for Record {
             Self::Told(row) => &row.id,
             Self::Judged(_, row) => &row.id,
             Self::Seen(id, _) => id,
+            Self::Listed(row) => &row.0,
         }
     }
 }
@@ -47,20 +54,30 @@ pub struct Landing {
     pub at: Timestamp,
     /// The job is Complete, or nobody knows: a row without a verdict asks its own status.
     pub complete: bool,
-    /// Rows that the report calls succeeded: decides how many are proved.
+    /// Rows that succeeded: decides how many are proved.
     pub succeeded: u64,
+    /// The report has only what failed: a row of a Complete job that it does not have succeeded.
+    pub failures_only: bool,
+    /// The ledger did not have its rows: what failed of them comes in now.
+    pub alone: bool,
 }
 
 impl Landing {
-    /// The landing of a job that was settled.
-    pub fn of(settled: &Settled) -> Self {
+    /// The landing of a job that was settled; `scan` if it was one.
+    pub fn of(settled: &Settled, flight: &Flight, scan: Option<&Scan>) -> Self {
         let complete = matches!(settled.ended, Ended::Complete | Ended::Lost);
-        Self { at: settled.at, complete, succeeded: settled.succeeded }
+        let failures_only = scan.is_some() && settled.report && settled.ended == Ended::Complete;
+        let succeeded = match failures_only {
+            true => flight.rows.saturating_sub(settled.reported()),
+            false => settled.succeeded,
+        };
+        let alone = scan.is_some_and(|scan| scan.stage == Stage::GoesAlone);
+        Self { at: settled.at, complete, succeeded, failures_only, alone }
     }
 
     /// The landing of a plan that never became a job.
     pub fn refused(now: Timestamp) -> Self {
-        Self { at: now, complete: false, succeeded: 0 }
+        Self { at: now, complete: false, succeeded: 0, failures_only: false, alone: false }
     }
 }
 
@@ -71,23 +88,50 @@ pub struct Folding<'a> {
     pub given: Given<'a>,
     /// Flights that ended since the last fold.
     pub landings: &'a BTreeMap<PlanId, Landing>,
+    /// When S3 was asked for the manifest of the scan.
+    pub listed_at: Timestamp,
+}
+
+/// What the ledger makes of a version that S3 has listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// It does not have it.
+    New,
+    /// It has it: a job of ours has it, or will, or shall not.
+    Known,
+    /// It left since it was listed.
+    Left,
+}
+
+/// What the rows of one version make together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folded {
+    /// Which version.
+    pub id: Option<ObjectVersion>,
+    /// Its entry, if the ledger has one.
+    pub entry: Option<Entry>,
+    /// S3 has listed it.
+    pub listed: Option<Listed>,
 }
 
 impl Folding<'_> {
     /// What the rows of one version make together.
-    pub fn fold(&self, group: Vec<Record>, effects: &mut Vec<Effect>) -> Option<Entry> {
-        let (mut entry, mut told, mut judged, mut seen) =
-            (None, Vec::new(), Vec::new(), Vec::new());
+    pub fn fold(&self, group: Vec<Record>, effects: &mut Vec<Effect>) -> Folded {
+        let id = group.first().map(|record| record.id().clone());
+        let (mut entry, mut told, mut judged, mut seen, mut listed) =
+            (None, Vec::new(), Vec::new(), Vec::new(), false);
         for record in group {
             match record {
                 Record::Entry(row) => entry = Some(row),
                 Record::Told(row) => told.push(row),
                 Record::Judged(plan, row) => judged.push((plan, row)),
                 Record::Seen(_, status) => seen.push(status),
+                Record::Listed(_) => listed = true,
             }
         }
-        told.sort_by(|a, b| a.blame.cmp_by_time(&b.blame));
         let known = entry.clone();
+        told.extend(self.brought_in(&judged));
+        told.sort_by(|a, b| a.blame.cmp_by_time(&b.blame));
         let landing = self.landing(entry.as_ref());
         let ended = landing.as_ref().map_or(Timestamp::default(), |(_, landing)| landing.at);
         let later = told.partition_point(|row| row.blame.at <= ended);
@@ -97,7 +141,7 @@ impl Folding<'_> {
             entry = apply(entry, Fact::Told(row));
         }
         if let Some((plan, landing)) = landing {
-            entry = apply(entry, self.verdict(plan, landing, judged));
+            entry = apply(entry, self.verdict(plan, landing, id.as_ref(), judged));
         }
         for row in later {
             entry = apply(entry, Fact::Told(row));
@@ -105,11 +149,42 @@ impl Folding<'_> {
         for status in seen {
             entry = apply(entry, Fact::Seen(status));
         }
-        let entry = apply(entry, Fact::Aged);
+        let mut entry = apply(entry, Fact::Aged);
+        if let Some(spent) = self.spent(entry.as_ref()).filter(|_| listed) {
+            entry = apply(entry, Fact::Told(spent));
+        }
         if entry != known {
             effects.push(Effect::Changed);
         }
-        entry
+        let listed = listed.then(|| self.listed(entry.as_ref()));
+        Folded { id, entry, listed }
+    }
+
+    /// What failed in a job whose rows the ledger did not have.
+    fn brought_in(&self, judged: &[(PlanId, VerdictRow)]) -> Vec<FailureRow> {
+        let alone = judged.iter().filter_map(|(plan, row)| {
+            let landing = self.landings.get(plan).filter(|landing| landing.alone)?;
+            let blame = Blame { reason: row.failed.clone()?, destination: None, at: landing.at };
+            Some(FailureRow { id: row.id.clone(), said: Said::Failed, blame })
+        });
+        alone.collect()
+    }
+
+    /// A version that left, and is listed again with all its attempts gone: no job takes it any more.
+    fn spent(&self, entry: Option<&Entry>) -> Option<FailureRow> {
+        let entry = entry.filter(|entry| entry.attempts >= self.given.limits.attempts_max)?;
+        let new = self.listed(Some(entry)) == Listed::New;
+        let blame = Blame { reason: Reason::unspecified(), destination: None, at: self.listed_at };
+        new.then(|| FailureRow { id: entry.id.clone(), said: Said::Failed, blame })
+    }
+
+    fn listed(&self, entry: Option<&Entry>) -> Listed {
+        match entry.map(|entry| &entry.state) {
+            None => Listed::New,
+            Some(State::Left { at, .. }) if *at < self.listed_at => Listed::New,
+            Some(State::Left { .. }) => Listed::Left,
+            Some(_) => Listed::Known,
+        }
     }
 
     fn landing(&self, entry: Option<&Entry>) -> Option<(PlanId, &Landing)> {
@@ -119,10 +194,20 @@ impl Folding<'_> {
         self.landings.get(plan).map(|landing| (plan.clone(), landing))
     }
 
-    fn verdict(&self, plan: PlanId, landing: &Landing, judged: Vec<(PlanId, VerdictRow)>) -> Fact {
+    fn verdict(
+        &self,
+        plan: PlanId,
+        landing: &Landing,
+        id: Option<&ObjectVersion>,
+        judged: Vec<(PlanId, VerdictRow)>,
+    ) -> Fact {
         let mut own = judged.into_iter().filter(|(of, _)| *of == plan).map(|(_, row)| row);
         // Several rows of one version, in several chunks: a failure is what has to be looked at.
         let Some(first) = own.next() else {
+            if let Some(id) = id.filter(|_| landing.failures_only) {
+                let prove = self.proves(id, landing.succeeded);
+                return Fact::Judged { plan, ended: landing.at, failed: None, prove };
+            }
             return Fact::Unreported { plan, complete: landing.complete };
         };
         let worst = own.fold(first, |worst, row| if worst.failed.is_some() { worst } else { row });
@@ -146,11 +231,34 @@ pub struct Marks {
     pub canaries: BTreeSet<ObjectVersion>,
     /// The plan that takes rows, and how many it may yet take besides the canaries.
     pub plan: Option<(PlanId, u64)>,
+    /// What becomes of versions that S3 has listed and the ledger does not have, since when they are
+    /// listed, and the plan of the scan.
+    pub take: Option<(Take, Timestamp, PlanId)>,
+    /// Versions that were taken in so.
+    pub taken: u64,
 }
 
 impl Marks {
-    /// Applies the decision to one entry. Says whether the row goes into the manifest.
-    pub fn mark(&mut self, given: &Given<'_>, entry: Entry) -> (Entry, bool) {
+    /// Applies the decision to one version. Says whether its row goes into the manifest.
+    pub fn mark(&mut self, given: &Given<'_>, folded: Folded) -> (Option<Entry>, bool) {
+        if let (Some(Listed::New), Some((take, at, plan)), Some(id)) =
+            (folded.listed, &self.take, folded.id)
+        {
+            self.taken += 1;
+            let plan = (*take == Take::Fly).then(|| plan.clone());
+            let fact = Fact::Listed { id, at: *at, plan };
+            return (given.apply(folded.entry, fact, &mut Vec::new()), false);
+        }
+        match folded.entry {
+            Some(entry) => {
+                let (entry, goes_up) = self.mark_entry(given, entry);
+                (Some(entry), goes_up)
+            }
+            None => (None, false),
+        }
+    }
+
+    fn mark_entry(&mut self, given: &Given<'_>, entry: Entry) -> (Entry, bool) {
         let apply = |entry: Entry, fact| {
             given.apply(Some(entry.clone()), fact, &mut Vec::new()).unwrap_or(entry)
         };

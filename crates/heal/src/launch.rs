@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::account::Room;
 use crate::circuit::{Circuit, Fault, Probe};
 use crate::entry::Cause;
-use crate::fold::Marks;
+use crate::fold::{Landing, Marks};
 use crate::ledger::{Flight, Head};
-use crate::limits::{Limits, PROBE_CADENCE_MS, PROBE_ROWS_MAX, cadence};
+use crate::limits::{Limits, PROBE_ROWS_MAX};
 use crate::notice::{JobFinished, Notice, NoticeFact};
 use crate::plan::PlanId;
 use crate::run::ObjectVersion;
-use crate::summary::{Ended, Settled, job_micro_usd};
+use crate::scan::{Scan, Scanning, Scans};
+use crate::summary::{Ended, Settled};
 use crate::survey::{Survey, earliest};
 use crate::time::{Timestamp, days};
 
@@ -34,6 +35,8 @@ pub struct Asked<'a> {
     pub room: Room,
     /// The id that a plan would have.
     pub plan: PlanId,
+    /// Whether the bucket is enrolled: only then is it swept.
+    pub enrolled: bool,
 }
 
 /// What is decided.
@@ -47,22 +50,58 @@ pub struct Decision {
     pub notices: Vec<Notice>,
     /// Why nothing more is launched in this bucket, from now on.
     pub paused: Option<String>,
+    /// What becomes of the scan.
+    pub scanning: Scanning,
 }
 
 impl Asked<'_> {
     /// Decides.
     pub fn decide(&self) -> Decision {
-        let mut decision = Decision { paused: self.head.paused.clone(), ..Decision::default() };
+        let paused = self.head.paused(self.now).map(str::to_owned);
+        let scanning = self.scans(&[]).begin();
+        let mut decision = Decision { paused, scanning, ..Decision::default() };
         let (mut circuits, closed) = self.tried(&mut decision.notices);
         self.open_causes(&mut circuits, &closed, &mut decision.notices);
         self.ended(&mut circuits, &mut decision);
+        self.refused(&mut circuits, &mut decision);
         self.quarantined(&mut decision.notices);
         self.unread(&mut decision.notices);
         let causes = circuits.iter().filter_map(|circuit| circuit.cause().cloned());
         decision.marks.open = causes.collect();
         self.plan(&mut circuits, &mut decision);
+        self.scan(&mut circuits, &mut decision);
         decision.circuits = circuits;
         decision
+    }
+
+    fn scans<'c>(&'c self, circuits: &'c [Circuit]) -> Scans<'c> {
+        Scans {
+            now: self.now,
+            limits: self.limits,
+            head: self.head,
+            room: self.room,
+            enrolled: self.enrolled,
+            listed: self.survey.listed,
+            circuits,
+        }
+    }
+
+    /// Last of all, since what failed is more urgent than what nobody has missed yet.
+    fn scan(&self, circuits: &mut [Circuit], decision: &mut Decision) {
+        if self.head.launching.is_some() || decision.paused.is_some() {
+            return;
+        }
+        let Decision { scanning, notices, marks, .. } = decision;
+        self.scans(circuits).decide(scanning, &self.plan, marks.plan.is_some(), notices);
+        if scanning.begins {
+            for circuit in circuits.iter_mut().filter(|c| c.cause().is_none() && c.is_due(self.now))
+            {
+                circuit.sent(self.plan.clone());
+            }
+        }
+        if let (Some(take), Some(scan)) = (scanning.take, &scanning.scan) {
+            marks.take = Some((take, scan.at, scan.plan.clone()));
+        }
     }
 
     fn notice(&self, since: Timestamp, fact: NoticeFact) -> Notice {
@@ -142,14 +181,24 @@ impl Asked<'_> {
         }
     }
 
-    /// What the jobs that ended, and those that S3 refused, mean for the bucket.
+    /// What the jobs that ended mean for the bucket.
     fn ended(&self, circuits: &mut Vec<Circuit>, decision: &mut Decision) {
         for settled in self.settled.values() {
-            if settled.ended != Ended::Lost {
-                decision.notices.push(self.finished(settled));
+            let scan = decision.scanning.scan.clone().filter(|scan| scan.plan == settled.plan);
+            if scan.is_some() {
+                let Decision { scanning, notices, .. } = &mut *decision;
+                if self.scans(&[]).ended(scanning, Some(settled), notices) {
+                    circuits.retain(|circuit| circuit.cause().is_some());
+                    continue;
+                }
             }
+            if settled.ended != Ended::Lost {
+                decision.notices.push(self.finished(settled, scan.as_ref()));
+            }
+            let declined = scan.as_ref().is_some_and(|scan| scan.is_declined(settled.ended));
             match settled.ended {
                 Ended::Complete => circuits.retain(|circuit| circuit.cause().is_some()),
+                Ended::Failed | Ended::Cancelled if declined => {}
                 Ended::Failed => {
                     let code = settled.code.clone().unwrap_or_else(|| "Unknown".into());
                     self.trip(circuits, Fault::Job(code));
@@ -168,13 +217,20 @@ impl Asked<'_> {
                 }
             }
         }
+    }
+
+    /// What the jobs that S3 refused mean for the bucket.
+    fn refused(&self, circuits: &mut Vec<Circuit>, decision: &mut Decision) {
         for (plan, flight) in &self.head.flights {
-            if let Some((code, message)) = &flight.refused {
-                self.trip(circuits, Fault::Launch(code.clone()));
-                let (code, message) = (code.clone(), message.clone());
-                let fact = NoticeFact::JobRefused { plan: plan.clone(), code, message };
-                decision.notices.push(self.notice(flight.at, fact));
+            let Some((code, message)) = &flight.refused else { continue };
+            if decision.scanning.scan.as_ref().is_some_and(|scan| scan.plan == *plan) {
+                let Decision { scanning, notices, .. } = &mut *decision;
+                self.scans(&[]).ended(scanning, None, notices);
             }
+            self.trip(circuits, Fault::Launch(code.clone()));
+            let (code, message) = (code.clone(), message.clone());
+            let fact = NoticeFact::JobRefused { plan: plan.clone(), code, message };
+            decision.notices.push(self.notice(flight.at, fact));
         }
     }
 
@@ -186,19 +242,24 @@ impl Asked<'_> {
         }
     }
 
-    fn finished(&self, settled: &Settled) -> Notice {
-        let rows = self.head.flights.get(&settled.plan).map_or(0, |flight| flight.rows);
+    fn finished(&self, settled: &Settled, scan: Option<&Scan>) -> Notice {
+        let flight = self.head.flights.get(&settled.plan);
+        let rows = flight.map_or(0, |flight| flight.rows);
+        let succeeded = match flight {
+            Some(flight) => Landing::of(settled, flight, scan).succeeded,
+            None => settled.succeeded,
+        };
         let fact = NoticeFact::JobFinished(JobFinished {
             job: settled.job.clone(),
             plan: settled.plan.clone(),
             status: settled.ended.as_str().to_owned(),
             rows,
-            succeeded: settled.succeeded,
+            succeeded,
             proved: self.survey.proved.get(&settled.plan).copied().unwrap_or_default(),
             failed: settled.failed.clone(),
             unreadable: settled.unreadable,
             why: settled.why.clone(),
-            micro_usd: job_micro_usd(rows),
+            micro_usd: flight.map_or(0, Flight::micro_usd),
         });
         self.notice(settled.at, fact)
     }
@@ -225,7 +286,10 @@ impl Asked<'_> {
     }
 
     fn plan(&self, circuits: &mut [Circuit], decision: &mut Decision) {
-        let busy = self.head.launching.is_some() || decision.paused.is_some();
+        let scan = decision.scanning.scan.as_ref();
+        let busy = self.head.launching.is_some()
+            || decision.paused.is_some()
+            || scan.is_some_and(|scan| scan.excludes(circuits, self.limits));
         if busy || circuits.iter().any(|circuit| circuit.holds_launches(self.now)) {
             return;
         }
@@ -313,14 +377,4 @@ pub fn next_due(
         next = earliest(next, circuit.next_probe);
     }
     next
-}
-
-/// A flight as it begins.
-pub fn flight(now: Timestamp, rows: u64) -> Flight {
-    Flight { at: now, rows, job: None, refused: None }
-}
-
-/// The longest that an open circuit goes without a canary.
-pub fn longest_pause_ms() -> u64 {
-    cadence(&PROBE_CADENCE_MS, u32::MAX)
 }

@@ -1,7 +1,7 @@
 //! What nothing may break, as predicates: asserted by the code that could break them, and checked
 //! after every step of a simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::account::Account;
 use crate::entry::{Entry, State};
@@ -9,7 +9,6 @@ use crate::ledger::Head;
 use crate::limits::Limits;
 use crate::plan::PlanId;
 use crate::run::ObjectVersion;
-use crate::summary::job_micro_usd;
 use crate::time::{Timestamp, days};
 
 /// A law that does not hold: a defect of Resilver. Nothing is written when one is found.
@@ -79,19 +78,15 @@ pub fn attempts_are_bounded(entry: &Entry, limits: &Limits) -> Result<(), Broken
 
 /// **Bounded.** Active jobs, and the jobs, rows and dollars of any one day.
 pub fn spending_is_bounded(account: &Account, limits: &Limits) -> Result<(), Broken> {
-    let active = account.reservations.values().filter(|r| !r.ended).count();
+    let active = account.reservations.values().filter(|r| r.takes_slot()).count();
     if active > limits.jobs_active_max as usize {
         return broken("bounded", format!("{active} jobs are active"));
     }
-    let mut by_day: BTreeMap<u64, (u64, u64, u64)> = BTreeMap::new();
-    for reservation in account.reservations.values() {
-        let day = by_day.entry(reservation.at.0 / days(1)).or_default();
-        day.0 += 1;
-        day.1 += reservation.rows;
-        day.2 += job_micro_usd(reservation.rows);
-    }
-    for (day, (jobs, rows, micro_usd)) in by_day {
-        let over = jobs > u64::from(limits.day_jobs_max)
+    let times = account.reservations.values().flat_map(|r| [Some(r.at), r.let_go]).flatten();
+    let met: BTreeSet<u64> = times.map(|at| at.0 / days(1)).collect();
+    for day in met {
+        let (jobs, rows, micro_usd) = account.of_day(day);
+        let over = jobs > limits.day_jobs_max
             || rows > limits.day_rows_max
             || micro_usd > limits.day_micro_usd_max;
         if over {

@@ -6,16 +6,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backfill::Backfill;
 use crate::circuit::Circuit;
 use crate::entry::{Entry, Outcome, State};
 use crate::key::{Bucket, JobId};
 use crate::notice::Notice;
 use crate::plan::PlanId;
+use crate::scan::Scan;
+use crate::summary::job_micro_usd;
 use crate::time::Timestamp;
 use crate::transition::Effect;
 
 /// The head's format number.
-pub const HEAD_FORMAT: u32 = 1;
+pub const HEAD_FORMAT: u32 = 2;
 
 /// `ledger/<bucket>/head.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,18 @@ pub struct Head {
     pub next_due: Option<Timestamp>,
     /// Why nothing is launched, if the bucket is paused.
     pub paused: Option<String>,
+    /// When the bucket is resumed by itself, if a person has said so.
+    #[serde(default)]
+    pub resume_at: Option<Timestamp>,
+    /// The job whose manifest S3 makes, if there is one.
+    #[serde(default)]
+    pub scan: Option<Scan>,
+    /// Backfills that are asked for and not begun.
+    #[serde(default)]
+    pub backfills: Vec<Backfill>,
+    /// When the last sweep began.
+    #[serde(default)]
+    pub swept: Option<Timestamp>,
 }
 
 /// A run that the head names.
@@ -74,6 +89,21 @@ pub struct Flight {
     pub job: Option<JobId>,
     /// S3 would not start it: code and sentence. Its rows return at the next fold.
     pub refused: Option<(String, String)>,
+    /// What S3 takes for making its manifest, in millionths of a dollar.
+    #[serde(default)]
+    pub fee_micro_usd: u64,
+}
+
+impl Flight {
+    /// A flight as it begins.
+    pub fn new(at: Timestamp, rows: u64) -> Self {
+        Self { at, rows, job: None, refused: None, fee_micro_usd: 0 }
+    }
+
+    /// What its job costs, in millionths of a dollar.
+    pub fn micro_usd(&self) -> u64 {
+        job_micro_usd(self.rows) + self.fee_micro_usd
+    }
 }
 
 /// Rows by state.
@@ -132,7 +162,17 @@ impl Head {
             totals: Totals::default(),
             next_due: None,
             paused: None,
+            resume_at: None,
+            scan: None,
+            backfills: Vec::new(),
+            swept: None,
         }
+    }
+
+    /// Why nothing is launched at `now`, if the bucket is paused then.
+    pub fn paused(&self, now: Timestamp) -> Option<&str> {
+        let over = self.resume_at.is_some_and(|resume| resume <= now);
+        self.paused.as_deref().filter(|_| !over)
     }
 
     /// Puts notices into the outbox; one that is there already is the same one.

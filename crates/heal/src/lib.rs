@@ -35,6 +35,10 @@ pub mod ledger;
 
 pub mod plan;
 
+pub mod listing;
+
+pub mod scan;
+
 pub mod account;
 
 pub mod launch;

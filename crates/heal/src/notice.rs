@@ -12,7 +12,7 @@ use crate::reason::Reason;
 use crate::time::Timestamp;
 
 /// A notice's format number; a reader that meets a greater one must leave the notice alone.
-pub const NOTICE_FORMAT: u32 = 1;
+pub const NOTICE_FORMAT: u32 = 2;
 
 /// Source of our events on the bus.
 pub const NOTICE_SOURCE: &str = "resilver";

@@ -7,12 +7,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::backfill::Scope;
 use crate::key::Bucket;
 use crate::state::StateKey;
 use crate::time::Timestamp;
 
 /// A plan's format number.
-pub const PLAN_FORMAT: u32 = 1;
+pub const PLAN_FORMAT: u32 = 2;
 
 /// The id of a plan: `[0-9A-Za-z-]{8,64}`; sorts by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -114,27 +115,61 @@ impl Plan {
         etag: &str,
         settings: &JobSettings,
     ) -> Self {
-        let state = format!("arn:aws:s3:::{}", settings.state_bucket);
         let manifest = StateKey::Manifest(bucket, &id);
-        let request = JobRequest {
-            account: settings.account.clone(),
+        let source = JobSource::Manifest {
+            object_arn: format!("{}/{manifest}", settings.state_arn()),
+            etag: etag.to_owned(),
+        };
+        let request = settings.request(&id, bucket, source, ALL_TASKS);
+        Self { format: PLAN_FORMAT, id, bucket: bucket.clone(), at, rows, request }
+    }
+
+    /// A plan over a manifest that S3 makes. Its job stops before its first task, so that what was
+    /// listed can be looked at; its report has only what failed, since it may be very long.
+    pub fn of_scope(
+        id: PlanId,
+        bucket: &Bucket,
+        at: Timestamp,
+        scope: &Scope,
+        settings: &JobSettings,
+    ) -> Self {
+        let source = JobSource::Generator {
+            bucket_arn: format!("arn:aws:s3:::{bucket}"),
+            scope: scope.clone(),
+            output: Some((settings.state_arn(), StateKey::Generated(bucket).to_string())),
+        };
+        let mut request = settings.request(&id, bucket, source, FAILED_TASKS);
+        request.confirm = true;
+        Self { format: PLAN_FORMAT, id, bucket: bucket.clone(), at, rows: 0, request }
+    }
+}
+
+/// The scopes of a completion report (S3 API Reference: JobReport).
+const ALL_TASKS: &str = "AllTasks";
+/// Only rows that failed: of a job that is Complete, the others succeeded.
+pub const FAILED_TASKS: &str = "FailedTasksOnly";
+
+impl JobSettings {
+    fn state_arn(&self) -> String {
+        format!("arn:aws:s3:::{}", self.state_bucket)
+    }
+
+    fn request(&self, id: &PlanId, bucket: &Bucket, source: JobSource, scope: &str) -> JobRequest {
+        JobRequest {
+            account: self.account.clone(),
             description: id.description(bucket),
             token: id.to_string(),
-            priority: settings.priority,
-            role_arn: settings.role_arn.clone(),
+            priority: self.priority,
+            role_arn: self.role_arn.clone(),
             confirm: false,
-            source: JobSource::Manifest {
-                object_arn: format!("{state}/{manifest}"),
-                etag: etag.to_owned(),
-            },
+            source,
             report: JobReport {
-                bucket_arn: state,
+                bucket_arn: self.state_arn(),
                 prefix: StateKey::Reports(bucket).to_string(),
-                scope: "AllTasks".to_owned(),
-                expected_owner: Some(settings.account.clone()),
+                scope: scope.to_owned(),
+                expected_owner: Some(self.account.clone()),
             },
-        };
-        Self { format: PLAN_FORMAT, id, bucket: bucket.clone(), at, rows, request }
+        }
     }
 }
 
@@ -187,10 +222,8 @@ pub enum JobSource {
     Generator {
         /// ARN of the source bucket.
         bucket_arn: String,
-        /// Of `NONE`, `FAILED`, `COMPLETED`, `REPLICA`; empty is any.
-        statuses: Vec<String>,
-        /// Only versions made before.
-        created_before: Option<Timestamp>,
+        /// What it lists.
+        scope: Scope,
         /// ARN of the bucket and prefix under which the generated manifest is kept.
         output: Option<(String, String)>,
     },

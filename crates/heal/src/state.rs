@@ -49,9 +49,9 @@ pub enum StateKey<'a> {
     /// `generated/<bucket>`: the prefix under which S3 keeps the manifests that it makes; read by
     /// launch, expires.
     Generated(&'a Bucket),
-    /// `listed/<bucket>/<plan>.csv.zst`: the rows of a manifest that S3 made, as a run. Written and
-    /// deleted by launch.
-    Listed(&'a Bucket, &'a PlanId),
+    /// `listed/<bucket>/<plan>-<n>.csv.zst`: rows of a manifest that S3 made, as a run, one of
+    /// several. Written and deleted by launch; expires.
+    Listed(&'a Bucket, &'a PlanId, usize),
     /// `notices/<id>/<target>`: said there. Written by notify; expires. The target
     /// [`SAID`] means: said everywhere.
     Notice(&'a str, &'a str),
@@ -87,7 +87,7 @@ impl fmt::Display for StateKey<'_> {
             Self::Config(bucket) => write!(f, "configs/{bucket}.json"),
             Self::Backfill(bucket, id) => write!(f, "backfills/{bucket}/{id}.json"),
             Self::Generated(bucket) => write!(f, "generated/{bucket}"),
-            Self::Listed(bucket, plan) => write!(f, "listed/{bucket}/{plan}.csv.zst"),
+            Self::Listed(bucket, plan, n) => write!(f, "listed/{bucket}/{plan}-{n}.csv.zst"),
             Self::Notice(id, target) => write!(f, "notices/{id}/{target}"),
             Self::Reports(bucket) => write!(f, "reports/{bucket}"),
             Self::Rejects(from, bucket, name) => write!(f, "rejects/{from}/{bucket}/{name}"),

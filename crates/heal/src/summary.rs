@@ -205,6 +205,13 @@ pub struct Settled {
 }
 
 impl Settled {
+    /// The manifest that S3 was to make had no row: there was nothing to do, which S3 calls a failure
+    /// (S3 User Guide: replication-troubleshoot; only its sentence is documented, not its code).
+    pub fn found_nothing(&self) -> bool {
+        let why = self.why.as_deref().unwrap_or_default().to_lowercase();
+        self.ended == Ended::Failed && self.reported() == 0 && why.contains("found no keys")
+    }
+
     /// Rows in the report.
     pub fn reported(&self) -> u64 {
         self.succeeded + self.unreadable + self.failed.iter().map(|(_, rows)| rows).sum::<u64>()

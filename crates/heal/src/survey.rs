@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::{Cause, Entry, Outcome, State};
-use crate::fold::spread;
+use crate::fold::{Folded, Listed, spread};
 use crate::key::Key;
 use crate::ledger::{Counts, Totals};
 use crate::limits::UNREAD_LOOKS;
@@ -47,6 +47,9 @@ pub struct Survey {
     pub flying: BTreeMap<PlanId, u64>,
     /// Whether any row changed.
     pub changed: bool,
+    /// Versions that S3 has listed for the scan: those that the ledger does not have, and those that
+    /// it has.
+    pub listed: (u64, u64),
 }
 
 /// The held rows of one cause.
@@ -64,10 +67,16 @@ impl Survey {
     pub fn take(
         &mut self,
         given: &Given<'_>,
-        entry: Option<Entry>,
+        folded: Folded,
         effects: &[Effect],
         turn: &dyn Fn(&Cause) -> u32,
     ) {
+        match folded.listed {
+            Some(Listed::New) => self.listed.0 += 1,
+            Some(Listed::Known) => self.listed.1 += 1,
+            Some(Listed::Left) | None => {}
+        }
+        let entry = folded.entry;
         for effect in effects {
             self.effect(effect, entry.as_ref());
         }

@@ -9,6 +9,7 @@ use crate::entry::{Blame, Cause, Entry, Outcome, State};
 use crate::limits::{CONFIRM_CADENCE_MS, Limits, RETRY_CADENCE_MS, cadence};
 use crate::plan::PlanId;
 use crate::reason::{Class, Reason};
+use crate::run::ObjectVersion;
 use crate::segment::{FailureRow, Said};
 use crate::time::Timestamp;
 
@@ -79,6 +80,15 @@ pub enum Fact {
         /// It is there to try a held cause.
         canary: bool,
     },
+    /// S3 has listed it for a scan, and the ledger does not have it.
+    Listed {
+        /// Which version.
+        id: ObjectVersion,
+        /// Since when it is listed.
+        at: Timestamp,
+        /// The plan of the scan, if the scan's own job takes it.
+        plan: Option<PlanId>,
+    },
     /// Time passes.
     Aged,
 }
@@ -135,6 +145,9 @@ impl Given<'_> {
     ) -> Option<Entry> {
         match (entry, fact) {
             (entry, Fact::Told(row)) => Some(self.told(entry, row, effects)),
+            (entry, Fact::Listed { id, at, plan }) => {
+                Some(self.listed(entry, id, at, plan, effects))
+            }
             (None, _) => None,
             (Some(entry), Fact::Judged { plan, ended, failed, prove }) => {
                 Some(self.judged(entry, &plan, ended, failed, prove, effects))
@@ -176,6 +189,32 @@ impl Given<'_> {
             }
             _ => self.blamed(entry, &blame, effects),
         }
+    }
+
+    /// A version that a scan brings in, new or back after it had left.
+    fn listed(
+        &self,
+        entry: Option<Entry>,
+        id: ObjectVersion,
+        at: Timestamp,
+        plan: Option<PlanId>,
+        effects: &mut Vec<Effect>,
+    ) -> Entry {
+        let mut entry = entry.unwrap_or_else(|| {
+            let left = State::Left { outcome: Outcome::Unproved, at: Timestamp::default() };
+            Entry { state: left, ..Entry::new(id, at) }
+        });
+        if !matches!(entry.state, State::Left { at: left, .. } if left < at) {
+            return entry;
+        }
+        effects.push(Effect::Collected);
+        entry.blames.clear();
+        entry.last_failure = entry.last_failure.max(at);
+        entry.state = match plan {
+            Some(plan) => State::InFlight { plan, since: self.now, canary: false },
+            None => State::Waiting { not_before: at },
+        };
+        entry
     }
 
     /// A version that is new here, or is back after it had left: with the attempts it had.

@@ -5,6 +5,7 @@ use resilver_heal::account::{ACCOUNT_FORMAT, Account, Room};
 use resilver_heal::laws;
 use resilver_heal::ledger::Head;
 use resilver_heal::plan::PlanId;
+use resilver_heal::scan::{Scan, Stage};
 use resilver_heal::state::StateKey;
 use resilver_heal::time::Timestamp;
 
@@ -39,23 +40,85 @@ pub(crate) async fn forget(ctx: &Ctx, now: Timestamp) -> Result<(), LaunchError>
     Ok(())
 }
 
-/// Step 4: gives back what ended or was refused, and reserves the plan's share. Says no if there is no
-/// room for the plan any more.
+/// What a launch takes of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// A plan's slot, rows and money.
+    Plan(PlanId),
+    /// The job of a scan that begins, until it is let go.
+    Scan(PlanId),
+    /// The job of a scan, with its rows: let go, by a person or by us.
+    LetGo(PlanId, bool),
+}
+
+impl Claim {
+    /// What the head that is to be takes more than the head that is.
+    pub(crate) fn of(head: &Head, next: &Head) -> Option<Self> {
+        let goes = |scan: &&Scan| matches!(scan.stage, Stage::Goes | Stage::GoesAlone);
+        let went = head.scan.as_ref().filter(goes).is_some();
+        match (&next.launching, next.scan.as_ref()) {
+            (Some(plan), Some(scan)) if head.launching.is_none() && scan.plan == *plan => {
+                Some(Self::Scan(plan.clone()))
+            }
+            (Some(plan), _) if head.launching.is_none() => Some(Self::Plan(plan.clone())),
+            (_, Some(scan)) if goes(&scan) && !went => {
+                Some(Self::LetGo(scan.plan.clone(), scan.purpose.by_person()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Claim {
+    /// Whether a head has what this was taken for.
+    pub(crate) fn is_of(&self, head: &Head) -> bool {
+        match self {
+            Self::Plan(plan) | Self::Scan(plan) => head.flights.contains_key(plan),
+            Self::LetGo(plan, _) => head.flights.get(plan).is_some_and(|flight| flight.rows > 0),
+        }
+    }
+}
+
+/// Step 4: gives back what ended or was refused, and takes what the launch needs. Says no if there is
+/// no room for it any more.
 pub(crate) async fn settle(
     ctx: &Ctx,
     next: &Head,
     news: &News,
-    plan: Option<&PlanId>,
+    claims: &[Claim],
     now: Timestamp,
 ) -> Result<bool, LaunchError> {
-    if plan.is_none() && news.landings.is_empty() {
+    if claims.is_empty() && news.landings.is_empty() {
         return Ok(true);
     }
     change(ctx, |account| {
         give_back(account, news);
-        plan.is_none_or(|plan| reserve(ctx, account, next, plan, now))
+        claims.iter().all(|claim| take(ctx, account, next, claim, now))
     })
     .await
+}
+
+fn take(ctx: &Ctx, account: &mut Account, head: &Head, claim: &Claim, now: Timestamp) -> bool {
+    let flight = |plan: &PlanId| head.flights.get(plan);
+    match claim {
+        Claim::Plan(plan) => reserve(ctx, account, head, plan, now),
+        Claim::Scan(plan) => {
+            let fee = flight(plan).map_or(0, |flight| flight.fee_micro_usd);
+            account.reserve_suspended(plan, &head.bucket, fee, now, &ctx.limits)
+        }
+        Claim::LetGo(plan, by_person) => {
+            let rows = flight(plan).map_or(0, |flight| flight.rows);
+            account.let_go(plan, rows, *by_person, now, &ctx.limits)
+        }
+    }
+}
+
+/// Gives back what was taken for a head that did not come to be.
+pub(crate) async fn untake(ctx: &Ctx, claim: &Claim) -> Result<(), LaunchError> {
+    match claim {
+        Claim::Plan(plan) | Claim::Scan(plan) => refund(ctx, plan).await,
+        Claim::LetGo(plan, _) => change(ctx, |account| account.suspend(plan)).await.map(drop),
+    }
 }
 
 /// Makes sure, before the plan's job is asked for, that its share is still reserved: a launch that
@@ -66,7 +129,9 @@ pub(crate) async fn keep(
     plan: &PlanId,
     now: Timestamp,
 ) -> Result<bool, LaunchError> {
-    change(ctx, |account| reserve(ctx, account, head, plan, now)).await
+    let scans = head.scan.as_ref().is_some_and(|scan| scan.plan == *plan);
+    let claim = if scans { Claim::Scan(plan.clone()) } else { Claim::Plan(plan.clone()) };
+    change(ctx, |account| take(ctx, account, head, &claim, now)).await
 }
 
 fn reserve(ctx: &Ctx, account: &mut Account, head: &Head, plan: &PlanId, now: Timestamp) -> bool {
@@ -75,7 +140,7 @@ fn reserve(ctx: &Ctx, account: &mut Account, head: &Head, plan: &PlanId, now: Ti
 }
 
 /// Gives a plan's share back that never became a job.
-pub(crate) async fn refund(ctx: &Ctx, plan: &PlanId) -> Result<(), LaunchError> {
+async fn refund(ctx: &Ctx, plan: &PlanId) -> Result<(), LaunchError> {
     change(ctx, |account| account.refund(plan)).await.map(drop)
 }
 

@@ -5,7 +5,6 @@ use resilver_heal::key::JobId;
 use resilver_heal::ledger::Head;
 use resilver_heal::plan::{PLAN_FORMAT, Plan, PlanId};
 use resilver_heal::state::StateKey;
-use resilver_heal::summary::job_micro_usd;
 
 use crate::order::{Held, swap};
 use crate::{Ctx, LaunchError, account};
@@ -100,7 +99,7 @@ fn record(next: &mut Head, id: &PlanId, asked: Asked) {
             (flight.job, flight.refused, flight.at) = (Some(job), None, now);
             next.totals.jobs += 1;
             next.totals.launched += flight.rows;
-            next.totals.micro_usd += job_micro_usd(flight.rows);
+            next.totals.micro_usd += flight.micro_usd();
         }
         Asked::Refused(code, message) => flight.refused = Some((code, message)),
         Asked::Later(_) => {}

@@ -11,10 +11,11 @@ mod leftovers;
 mod news;
 pub mod order;
 mod outbox;
+mod scan;
 mod stream;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,7 +24,7 @@ use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::plan::JobSettings;
 use resilver_heal::state::{StatePrefix, bucket_of};
-use resilver_heal::time::minutes;
+use resilver_heal::time::{Timestamp, minutes};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tracing::{error, info};
@@ -93,11 +94,11 @@ impl Ctx {
 pub async fn handle(ctx: &Ctx, woken: &Woken) -> Result<Value, LaunchError> {
     let mut launched = Vec::new();
     let mut first_error = account::forget(ctx, woken.now).await.err();
-    let mut buckets: Vec<Bucket> = buckets(ctx).await?.into_iter().collect();
+    let mut buckets: Vec<_> = buckets(ctx, woken).await?.into_iter().collect();
     let first = woken.now.0 / minutes(1) % (buckets.len() as u64).max(1);
     buckets.rotate_left(usize::try_from(first).unwrap_or_default());
-    for bucket in buckets {
-        match order::launch(ctx, &bucket, woken).await {
+    for (bucket, known) in buckets {
+        match order::launch(ctx, &bucket, woken, known).await {
             Ok(Launched::Idle) => {}
             Ok(outcome) => {
                 info!(bucket = bucket.as_str(), ?outcome, "launched");
@@ -115,11 +116,34 @@ pub async fn handle(ctx: &Ctx, woken: &Woken) -> Result<Value, LaunchError> {
     }
 }
 
-async fn buckets(ctx: &Ctx) -> Result<BTreeSet<Bucket>, LaunchError> {
-    let mut buckets = BTreeSet::new();
-    for prefix in [StatePrefix::AllFailures, StatePrefix::AllLedgers, StatePrefix::AllOutboxes] {
-        let found = ctx.store.list_prefixes(&prefix.to_string()).await?;
-        buckets.extend(found.iter().filter_map(|prefix| bucket_of(prefix)));
+/// What the listing of all buckets tells of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// When the listing was made.
+    pub(crate) now: Timestamp,
+    /// It is enrolled.
+    pub(crate) enrolled: bool,
+    /// Backfills of it are asked for.
+    pub(crate) asked: bool,
+}
+
+async fn buckets(ctx: &Ctx, woken: &Woken) -> Result<BTreeMap<Bucket, Known>, LaunchError> {
+    let mut buckets = BTreeMap::new();
+    let known = Known { now: woken.now, enrolled: false, asked: false };
+    for prefix in [
+        StatePrefix::AllFailures,
+        StatePrefix::AllLedgers,
+        StatePrefix::AllOutboxes,
+        StatePrefix::AllBackfills,
+    ] {
+        for found in ctx.store.list_prefixes(&prefix.to_string()).await? {
+            let Some(bucket) = bucket_of(&found) else { continue };
+            buckets.entry(bucket).or_insert(known).asked |= prefix == StatePrefix::AllBackfills;
+        }
+    }
+    for found in ctx.store.list(&StatePrefix::AllEnrolled.to_string(), usize::MAX).await? {
+        let Some(bucket) = bucket_of(&found.key) else { continue };
+        buckets.entry(bucket).or_insert(known).enrolled = true;
     }
     Ok(buckets)
 }

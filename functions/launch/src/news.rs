@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use resilver_heal::backfill::{BACKFILL_FORMAT, Backfill};
 use resilver_heal::fold::Landing;
-use resilver_heal::key::Bucket;
-use resilver_heal::ledger::Head;
+use resilver_heal::ledger::{Head, RunRef};
 use resilver_heal::limits::{CHUNKS_PER_FOLD, SEGMENTS_PER_FOLD};
 use resilver_heal::notice::Notice;
 use resilver_heal::plan::PlanId;
 use resilver_heal::state::{StateKey, StatePrefix};
 use resilver_heal::summary::{SETTLED_FORMAT, Settled};
 
-use crate::{Ctx, LaunchError};
+use crate::{Ctx, Known, LaunchError};
 
 /// Objects that wait to be folded.
 #[derive(Debug, Default)]
@@ -26,7 +26,12 @@ pub(crate) struct News {
     pub(crate) landings: BTreeMap<PlanId, Landing>,
     /// Notices of the outbox that the head does not have.
     pub(crate) notices: Vec<Notice>,
+    /// Backfills that are asked for.
+    pub(crate) backfills: Vec<Backfill>,
+    /// Runs of the versions that S3 has listed for the scan, if they are to be taken in.
+    pub(crate) listed: Vec<RunRef>,
     outbox: Vec<String>,
+    asked: Vec<String>,
     settling: Vec<String>,
 }
 
@@ -36,8 +41,15 @@ impl News {
         ctx: &Ctx,
         head: &Head,
         lands_refused: bool,
+        known: Known,
     ) -> Result<Self, LaunchError> {
         let mut news = Self::default();
+        if let Some(scan) = &head.scan {
+            news.listed = scan.runs(head, known.now, &ctx.limits).to_vec();
+        }
+        if known.asked {
+            news.read_backfills(ctx, head).await?;
+        }
         let segments = StatePrefix::Failures(&head.bucket).to_string();
         let listed = ctx.store.list(&segments, SEGMENTS_PER_FOLD).await?;
         news.segments = listed.into_iter().map(|object| object.key).collect();
@@ -57,7 +69,7 @@ impl News {
             if settled.value.format > SETTLED_FORMAT {
                 return Err(LaunchError::newer(key, settled.value.format, SETTLED_FORMAT));
             }
-            news.settled(ctx, &head.bucket, plan, settled.value).await?;
+            news.settled(ctx, head, plan, settled.value).await?;
         }
         news.read_outbox(ctx, head).await?;
         Ok(news)
@@ -66,16 +78,18 @@ impl News {
     async fn settled(
         &mut self,
         ctx: &Ctx,
-        bucket: &Bucket,
+        head: &Head,
         plan: &PlanId,
         settled: Settled,
     ) -> Result<(), LaunchError> {
-        let verdicts = StatePrefix::Verdicts(bucket, &settled.job).to_string();
+        let Some(flight) = head.flights.get(plan) else { return Ok(()) };
+        let scan = head.scan.as_ref().filter(|scan| scan.plan == *plan);
+        let verdicts = StatePrefix::Verdicts(&head.bucket, &settled.job).to_string();
         for chunk in ctx.store.list(&verdicts, usize::MAX).await? {
             self.verdicts.push((plan.clone(), chunk.key));
         }
-        self.settling.push(StateKey::Settling(bucket, &settled.job).to_string());
-        self.landings.insert(plan.clone(), Landing::of(&settled));
+        self.settling.push(StateKey::Settling(&head.bucket, &settled.job).to_string());
+        self.landings.insert(plan.clone(), Landing::of(&settled, flight, scan));
         self.settled.insert(plan.clone(), settled);
         Ok(())
     }
@@ -92,23 +106,44 @@ impl News {
         Ok(())
     }
 
+    async fn read_backfills(&mut self, ctx: &Ctx, head: &Head) -> Result<(), LaunchError> {
+        let prefix = StatePrefix::Backfills(&head.bucket).to_string();
+        for object in ctx.store.list(&prefix, usize::MAX).await? {
+            let Some(asked) = ctx.store.get_json::<Backfill>(&object.key).await? else {
+                continue;
+            };
+            if asked.value.format > BACKFILL_FORMAT {
+                return Err(LaunchError::newer(object.key, asked.value.format, BACKFILL_FORMAT));
+            }
+            let known = head.backfills.iter().any(|other| other.id == asked.value.id);
+            self.backfills.extend((!known).then_some(asked.value));
+            self.asked.push(object.key);
+        }
+        Ok(())
+    }
+
     /// Whether there is nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.segments.is_empty() && self.landings.is_empty() && self.outbox.is_empty()
+        !self.has_rows() && self.outbox.is_empty() && self.asked.is_empty()
     }
 
     /// Whether rows have to be folded.
     pub(crate) fn has_rows(&self) -> bool {
-        !self.segments.is_empty() || !self.landings.is_empty()
+        !self.segments.is_empty() || !self.landings.is_empty() || !self.listed.is_empty()
     }
 
-    /// Step 8: deletes what was folded, and the run that was replaced.
-    pub(crate) async fn delete(self, ctx: &Ctx, replaced: Option<&str>) -> Result<(), LaunchError> {
+    /// Step 8: deletes what was folded, and the runs that were replaced.
+    pub(crate) async fn delete(
+        self,
+        ctx: &Ctx,
+        replaced: impl Iterator<Item = String>,
+    ) -> Result<(), LaunchError> {
         let mut keys = self.segments;
         keys.extend(self.verdicts.into_iter().map(|(_, key)| key));
         keys.extend(self.settling);
         keys.extend(self.outbox);
-        keys.extend(replaced.map(str::to_owned));
+        keys.extend(self.asked);
+        keys.extend(replaced);
         if !keys.is_empty() {
             ctx.store.delete(&keys).await?;
         }

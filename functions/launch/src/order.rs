@@ -33,18 +33,20 @@ use resilver_aws::{Swapped, Woken, store::Loaded};
 use resilver_heal::entry::Cause;
 use resilver_heal::fold::Folding;
 use resilver_heal::key::Bucket;
-use resilver_heal::launch::{Asked, Decision, flight, next_due};
+use resilver_heal::launch::{Asked, Decision, next_due};
 use resilver_heal::laws;
-use resilver_heal::ledger::{HEAD_FORMAT, Head};
+use resilver_heal::ledger::{Flight, HEAD_FORMAT, Head};
 use resilver_heal::plan::PlanId;
+use resilver_heal::scan::{Stage, is_due};
 use resilver_heal::state::StateKey;
 use resilver_heal::survey::Survey;
 use resilver_heal::transition::Given;
 
+use crate::account::Claim;
 use crate::job::Finished;
 use crate::news::News;
 use crate::write::Written;
-use crate::{Ctx, LaunchError, account, job, leftovers, outbox, stream, write};
+use crate::{Ctx, Known, LaunchError, account, job, leftovers, outbox, scan, stream, write};
 
 /// What a launch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +84,14 @@ pub(crate) struct Held {
 const TRIES: usize = 3;
 
 /// Launches one bucket.
-pub async fn launch(ctx: &Ctx, bucket: &Bucket, woken: &Woken) -> Result<Launched, LaunchError> {
+pub(crate) async fn launch(
+    ctx: &Ctx,
+    bucket: &Bucket,
+    woken: &Woken,
+    known: Known,
+) -> Result<Launched, LaunchError> {
     for _ in 0..TRIES {
-        if let Some(launched) = attempt(ctx, bucket, woken).await? {
+        if let Some(launched) = attempt(ctx, bucket, woken, known).await? {
             return Ok(launched);
         }
     }
@@ -96,15 +103,23 @@ async fn attempt(
     ctx: &Ctx,
     bucket: &Bucket,
     woken: &Woken,
+    mut known: Known,
 ) -> Result<Option<Launched>, LaunchError> {
     let mut held = read_head(ctx, bucket, woken).await?;
     let (lands_refused, mut later) = match earlier_plans(ctx, &mut held, woken).await? {
         Earlier::Ended(launched) => return Ok(launched),
         Earlier::GoesOn { lands_refused, later } => (lands_refused, later),
     };
+    match scan::look(ctx, &mut held, woken).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        Err(problem) => later = Some(problem),
+    }
     let now = held.head.now.max(woken.now);
-    let news = News::read(ctx, &held.head, lands_refused).await?;
-    if news.is_empty() && held.head.is_idle(now) {
+    known.now = now;
+    let news = News::read(ctx, &held.head, lands_refused, known).await?;
+    let due = !held.head.is_quiet(now) || is_due(&held.head, now, &ctx.limits, known.enrolled);
+    if news.is_empty() && !due && held.head.is_idle(now) {
         return Ok(Some(Launched::Idle));
     }
     let given = Given { now, limits: &ctx.limits };
@@ -112,9 +127,11 @@ async fn attempt(
     let mut next = held.head.clone();
     outbox::take_said(ctx, &mut next).await?;
     next.tell(news.notices.iter().cloned());
+    next.backfills.extend(news.backfills.iter().cloned());
     let mut written = Written::default();
-    if news.has_rows() || !held.head.is_quiet(now) {
-        written = match fold(ctx, &held.head, &mut next, &news, given, &launch_id).await {
+    if news.has_rows() || due {
+        let fold = Fold { ctx, head: &held.head, news: &news, given, launch_id: &launch_id, known };
+        written = match fold.run(&mut next).await {
             Ok(written) => written,
             Err(problem) if stream::is_gone(&problem) => {
                 let missing = is_our_run(&problem, &held.head) && !has_moved(ctx, &held).await?;
@@ -123,29 +140,34 @@ async fn attempt(
             Err(problem) => return Err(problem),
         };
     }
-    let plan = written.plan.as_ref().map(|(plan, _)| plan.clone());
     next.now = now;
     laws::time_goes_on(&held.head, now)?;
     laws::nowhere_is_nowhere(&next)?;
-    if !account::settle(ctx, &next, &news, plan.as_ref(), now).await? {
+    let claims = Claim::of(&held.head, &next);
+    if !account::settle(ctx, &next, &news, claims.as_slice(), now).await? {
         return Ok(None);
     }
+    let starts = held.head.launching.is_none() && next.launching.is_some();
+    let listed = forgotten_runs(&held.head, &next);
     if !swap(ctx, &mut held, next, &launch_id).await? {
-        give_back(ctx, bucket, plan.as_ref()).await?;
+        give_back(ctx, bucket, claims.as_ref()).await?;
         return Ok(None);
     }
-    if written.plan.is_some()
+    if starts
         && let Finished::Later(problem) =
             job::finish(ctx, &mut held, woken, job::Known::IsNew).await?
     {
         later = Some(problem);
     }
+    if let Err(problem) = scan::carry_out(ctx, &held.head).await {
+        later = Some(problem);
+    }
     outbox::publish(ctx, &held.head).await?;
-    news.delete(ctx, written.replaced.as_deref()).await?;
+    news.delete(ctx, written.replaced.into_iter().chain(listed)).await?;
     leftovers::delete(ctx, &held.head).await?;
     match later {
         Some(problem) => Err(problem),
-        None if written.plan.is_some() => Ok(Some(Launched::Started)),
+        None if starts => Ok(Some(Launched::Started)),
         None => Ok(Some(Launched::Folded)),
     }
 }
@@ -178,13 +200,23 @@ async fn earlier_plans(ctx: &Ctx, held: &mut Held, woken: &Woken) -> Result<Earl
 
 /// Gives the share of a plan back whose swap was lost, unless the head names the plan all the same:
 /// the swap was won, and another launch has gone on from it.
-async fn give_back(ctx: &Ctx, bucket: &Bucket, plan: Option<&PlanId>) -> Result<(), LaunchError> {
-    let Some(plan) = plan else { return Ok(()) };
+async fn give_back(ctx: &Ctx, bucket: &Bucket, claim: Option<&Claim>) -> Result<(), LaunchError> {
+    let Some(claim) = claim else { return Ok(()) };
     let head = ctx.store.get_json::<Head>(&StateKey::Head(bucket).to_string()).await?;
-    match head.is_some_and(|head| head.value.flights.contains_key(plan)) {
+    match head.is_some_and(|head| claim.is_of(&head.value)) {
         true => Ok(()),
-        false => account::refund(ctx, plan).await,
+        false => account::untake(ctx, claim).await,
     }
+}
+
+/// Runs of listed versions that are not needed any more.
+fn forgotten_runs(head: &Head, next: &Head) -> Vec<String> {
+    let runs = |head: &Head| match head.scan.as_ref().map(|scan| &scan.stage) {
+        Some(Stage::Listed { runs, .. }) => runs.iter().map(|run| run.key.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let kept = runs(next);
+    runs(head).into_iter().filter(|run| !kept.contains(run)).collect()
 }
 
 /// Whether what is gone is the run that the head names.
@@ -201,46 +233,84 @@ async fn has_moved(ctx: &Ctx, held: &Held) -> Result<bool, LaunchError> {
 }
 
 /// Steps 2 and 3.
-async fn fold(
-    ctx: &Ctx,
-    head: &Head,
-    next: &mut Head,
-    news: &News,
-    given: Given<'_>,
-    launch_id: &str,
-) -> Result<Written, LaunchError> {
-    let folding = Folding { given, landings: &news.landings };
-    let turn = |cause: &Cause| {
-        let circuit = head.circuits.iter().find(|circuit| circuit.cause() == Some(cause));
-        circuit.map_or(0, |circuit| circuit.probes)
-    };
-    let mut survey = stream::survey(ctx, head, news, &folding, &turn).await?;
-    let statuses = stream::look(ctx, &head.bucket, &survey.looks).await?;
-    let seen = survey.looked(&given, statuses, &turn);
-    let plan = PlanId::of(given.now, &head.bucket, launch_id);
-    let room = account::room(ctx, news, given.now).await?;
-    let asked = Asked {
-        now: given.now,
-        limits: given.limits,
-        head,
-        survey: &survey,
-        settled: &news.settled,
-        room,
-        plan: plan.clone(),
-    };
-    let mut decision = asked.decide();
-    let rewrite = survey.changed
-        || decision.marks.plan.is_some()
-        || survey.released(&decision.marks.open) > 0;
-    let written = if rewrite {
-        let write = write::Write { ctx, head, news, folding, seen, launch_id };
-        write.run(&mut decision).await?
-    } else {
-        Written { after: survey_again(&survey), run: head.run.clone(), ..Written::default() }
-    };
-    commit(next, news, &survey, decision, &written, given);
-    laws::nothing_flies_alone(next, &written.after.flying)?;
-    Ok(written)
+struct Fold<'a> {
+    ctx: &'a Ctx,
+    head: &'a Head,
+    news: &'a News,
+    given: Given<'a>,
+    launch_id: &'a str,
+    known: Known,
+}
+
+impl Fold<'_> {
+    async fn run(&self, next: &mut Head) -> Result<Written, LaunchError> {
+        let Self { ctx, head, news, given, launch_id, .. } = *self;
+        let listed_at = head.scan.as_ref().map(|scan| scan.at).unwrap_or_default();
+        let folding = Folding { given, landings: &news.landings, listed_at };
+        let turn = |cause: &Cause| {
+            let circuit = head.circuits.iter().find(|circuit| circuit.cause() == Some(cause));
+            circuit.map_or(0, |circuit| circuit.probes)
+        };
+        let mut survey = stream::survey(ctx, head, news, &folding, &turn).await?;
+        let statuses = stream::look(ctx, &head.bucket, &survey.looks).await?;
+        let seen = survey.looked(&given, statuses, &turn);
+        let mut decision = self.decide(next, &survey).await?;
+        let rewrite = survey.changed
+            || decision.marks.plan.is_some()
+            || decision.marks.take.is_some()
+            || survey.released(&decision.marks.open) > 0;
+        let written = if rewrite {
+            let write = write::Write { ctx, head, news, folding, seen, launch_id };
+            write.run(&mut decision).await?
+        } else {
+            Written { after: survey_again(&survey), run: head.run.clone(), ..Written::default() }
+        };
+        if let Some(scan) = decision.scanning.scan.as_ref().filter(|_| decision.scanning.begins) {
+            write::scan_plan(ctx, head, scan).await?;
+        }
+        self.commit(next, &survey, decision, &written);
+        laws::nothing_flies_alone(next, &written.after.flying)?;
+        Ok(written)
+    }
+
+    async fn decide(&self, next: &Head, survey: &Survey) -> Result<Decision, LaunchError> {
+        // With the backfills that are asked for now.
+        let head = Head { backfills: next.backfills.clone(), ..self.head.clone() };
+        let now = self.given.now;
+        let asked = Asked {
+            now,
+            limits: self.given.limits,
+            head: &head,
+            survey,
+            settled: &self.news.settled,
+            room: account::room(self.ctx, self.news, now).await?,
+            plan: PlanId::of(now, &head.bucket, self.launch_id),
+            enrolled: self.known.enrolled,
+        };
+        Ok(asked.decide())
+    }
+
+    /// Puts what was decided and written into the head that is to be.
+    fn commit(&self, next: &mut Head, survey: &Survey, decision: Decision, written: &Written) {
+        let Given { now, limits } = self.given;
+        next.flights.retain(|plan, _| !self.news.landings.contains_key(plan));
+        if let Some((plan, rows)) = &written.plan {
+            next.flights.insert(plan.clone(), Flight::new(now, *rows));
+            next.launching = Some(plan.clone());
+        }
+        next.run = written.run.clone();
+        next.counts = written.after.counts;
+        next.totals.add(&survey.totals);
+        next.totals.collected += decision.marks.taken;
+        next.next_due = next_due(now, limits, &decision.circuits, &written.after);
+        next.circuits = decision.circuits;
+        if decision.paused.is_none() {
+            next.resume_at = None;
+        }
+        next.paused = decision.paused;
+        next.tell(decision.notices);
+        decision.scanning.commit(next, now, decision.marks.taken, limits);
+    }
 }
 
 /// The survey of rows that were not rewritten is that of the rows as they are.
@@ -252,29 +322,6 @@ fn survey_again(survey: &Survey) -> Survey {
         flying: survey.flying.clone(),
         ..Survey::default()
     }
-}
-
-/// Puts what was decided and written into the head that is to be.
-fn commit(
-    next: &mut Head,
-    news: &News,
-    survey: &Survey,
-    decision: Decision,
-    written: &Written,
-    given: Given<'_>,
-) {
-    next.flights.retain(|plan, _| !news.landings.contains_key(plan));
-    if let Some((plan, rows)) = &written.plan {
-        next.flights.insert(plan.clone(), flight(given.now, *rows));
-        next.launching = Some(plan.clone());
-    }
-    next.run = written.run.clone();
-    next.counts = written.after.counts;
-    next.totals.add(&survey.totals);
-    next.next_due = next_due(given.now, given.limits, &decision.circuits, &written.after);
-    next.circuits = decision.circuits;
-    next.paused = decision.paused;
-    next.tell(decision.notices);
 }
 
 async fn read_head(ctx: &Ctx, bucket: &Bucket, woken: &Woken) -> Result<Held, LaunchError> {

@@ -5,7 +5,8 @@ use resilver_aws::{AwsError, Kind, LineReader};
 use resilver_heal::entry::{Cause, Entry};
 use resilver_heal::fold::{Folding, Record};
 use resilver_heal::key::Bucket;
-use resilver_heal::ledger::Head;
+use resilver_heal::ledger::{Head, RunRef};
+use resilver_heal::listing::ListedRow;
 use resilver_heal::plan::PlanId;
 use resilver_heal::run::{Corrupt, Merge, ObjectVersion, Step, decode_page};
 use resilver_heal::segment::FailureRow;
@@ -23,6 +24,7 @@ enum Kept {
     Ledger,
     Segment,
     Verdicts(PlanId),
+    Listed,
 }
 
 struct Source {
@@ -49,18 +51,20 @@ impl Groups {
         keys.extend(news.segments.iter().map(|key| (Kept::Segment, key.as_str())));
         let verdicts = news.verdicts.iter();
         keys.extend(verdicts.map(|(plan, key)| (Kept::Verdicts(plan.clone()), key.as_str())));
-        let readers = keys.len() as u64 + 1;
+        let readers = (keys.len() + news.listed.len()) as u64 + 1;
         let reader = |key: &str| LineReader::new(ctx.store.clone(), key.to_owned()).one_of(readers);
-        let ledger = head.run.iter().map(|run| {
+        let whole = |kept, run: &RunRef| {
             let reader = reader(&run.key).expecting(&run.etag);
-            Source { kept: Kept::Ledger, key: run.key.clone(), reader }
-        });
+            Source { kept, key: run.key.clone(), reader }
+        };
+        let ledger = head.run.iter().map(|run| whole(Kept::Ledger, run));
+        let listed = news.listed.iter().map(|run| whole(Kept::Listed, run));
         let others = keys.into_iter().map(|(kept, key)| Source {
             kept,
             key: key.to_owned(),
             reader: reader(key),
         });
-        let sources: Vec<Source> = ledger.chain(others).collect();
+        let sources: Vec<Source> = ledger.chain(listed).chain(others).collect();
         let mut merge = Merge::new(sources.len() + 1);
         let seen = seen.into_iter().map(|(id, status)| Record::Seen(id, status)).collect();
         merge.push(sources.len(), seen);
@@ -115,6 +119,7 @@ impl Source {
                 let rows = verdict::decode_page(page)?;
                 Ok(rows.into_iter().map(|row| Record::Judged(plan.clone(), row)).collect())
             }
+            Kept::Listed => decode_page(page, |line| ListedRow::decode(line).map(Record::Listed)),
         }
     }
 }
@@ -137,8 +142,8 @@ pub(crate) async fn survey(
     let mut effects = Vec::new();
     while let Some(group) = groups.next().await? {
         effects.clear();
-        let entry = folding.fold(group, &mut effects);
-        survey.take(&folding.given, entry, &effects, &turn);
+        let folded = folding.fold(group, &mut effects);
+        survey.take(&folding.given, folded, &effects, &turn);
     }
     Ok(survey)
 }

@@ -8,6 +8,7 @@ use resilver_heal::ledger::{Head, RunRef};
 use resilver_heal::manifest;
 use resilver_heal::plan::{Plan, PlanId};
 use resilver_heal::run::ObjectVersion;
+use resilver_heal::scan::Scan;
 use resilver_heal::state::StateKey;
 use resilver_heal::survey::Survey;
 use resilver_heal::transition::Status;
@@ -60,10 +61,9 @@ impl Write<'_> {
         let mut groups = Groups::open(self.ctx, self.head, self.news, seen);
         let mut after = Survey::default();
         while let Some(group) = groups.next().await? {
-            let Some(entry) = self.folding.fold(group, &mut Vec::new()) else {
-                continue;
-            };
-            let (entry, goes_up) = decision.marks.mark(&self.folding.given, entry);
+            let folded = self.folding.fold(group, &mut Vec::new());
+            let (entry, goes_up) = decision.marks.mark(&self.folding.given, folded);
+            let Some(entry) = entry else { continue };
             if goes_up {
                 let row = manifest::row(bucket, &entry.id.key, &entry.id.version);
                 manifest.write(self.ctx, row.as_bytes()).await?;
@@ -109,6 +109,15 @@ impl Write<'_> {
         self.ctx.store.put_json_new(&key, &plan).await?;
         Ok(Some((plan.id, manifest.rows)))
     }
+}
+
+/// Writes the plan of a scan that begins.
+pub(crate) async fn scan_plan(ctx: &Ctx, head: &Head, scan: &Scan) -> Result<(), LaunchError> {
+    let (bucket, scope) = (&head.bucket, scan.purpose.scope());
+    let plan = Plan::of_scope(scan.plan.clone(), bucket, scan.at, &scope, &ctx.jobs);
+    let key = StateKey::Plan(bucket, &plan.id).to_string();
+    ctx.store.put_json_new(&key, &plan).await?;
+    Ok(())
 }
 
 impl Manifest {

@@ -38,6 +38,8 @@ pub(crate) struct Over {
     pub(crate) at: Timestamp,
     /// Tasks that S3 says it ran. Not exact, but zero only if none ran.
     pub(crate) ran: u64,
+    /// Its report has only failures, and S3 counts none: there may be no report.
+    pub(crate) needs_no_report: bool,
     pub(crate) why: Option<String>,
     pub(crate) code: Option<String>,
 }
@@ -54,8 +56,8 @@ pub(crate) async fn by_event(ctx: &Ctx, woken: &Woken, id: &str) -> Result<Outco
     let Some((bucket, plan)) = of else {
         return Ok(Outcome::Foreign);
     };
-    described(ctx, woken, Flying { bucket, plan, job, at: Timestamp(found.created_ms) }, found)
-        .await
+    let at = Timestamp(found.created_ms);
+    described(ctx, woken, Flying { bucket, plan, job, at, waits: false }, found).await
 }
 
 /// Settles a job that a head names.
@@ -78,6 +80,7 @@ pub(crate) async fn by_poll(
         ended: Ended::Lost,
         at: woken.now,
         ran: 0,
+        needs_no_report: false,
         why: Some("S3 does not know the job".to_owned()),
         code: None,
     };
@@ -90,12 +93,13 @@ async fn described(
     flying: Flying,
     found: jobs::Job,
 ) -> Result<Outcome, SettleError> {
-    let Flying { bucket, plan, job, .. } = flying;
+    let Flying { bucket, plan, job, waits, .. } = flying;
     // The same by event and by poll, so that it is one notice.
     let at = Timestamp(found.created_ms);
     let ended = match Standing::of(&found.status, at, woken.now) {
         Standing::Ended(ended) => ended,
         Standing::Runs => return Ok(Outcome::Running),
+        Standing::Stalled if waits => return Ok(Outcome::Running),
         Standing::Stalled => {
             let fact = NoticeFact::JobStalled { job, status: found.status };
             tell(ctx, &Notice::new(&bucket, woken.now, at, fact)).await?;
@@ -112,6 +116,7 @@ async fn described(
         ended,
         at: found.terminated_ms.map_or(woken.now, Timestamp),
         ran: found.tasks.1 + found.tasks.2,
+        needs_no_report: found.reports_failures_only && found.tasks.2 == 0,
         why,
         code: found.failure_reasons.into_iter().next().map(|(code, _)| code),
     };

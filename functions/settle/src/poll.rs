@@ -16,6 +16,8 @@ pub(crate) struct Flying {
     pub(crate) job: JobId,
     /// When it was planned.
     pub(crate) at: Timestamp,
+    /// It waits to be let go by launch, or by a person who was asked: nobody has to look after it.
+    pub(crate) waits: bool,
 }
 
 pub(crate) async fn flights(ctx: &Ctx) -> Result<Vec<Flying>, SettleError> {
@@ -31,7 +33,9 @@ pub(crate) async fn flights(ctx: &Ctx) -> Result<Vec<Flying>, SettleError> {
         };
         for (plan, flight) in head.value.flights {
             if let Some(job) = flight.job {
-                flights.push(Flying { bucket: bucket.clone(), plan, job, at: flight.at });
+                let scan = head.value.scan.as_ref();
+                let waits = scan.is_some_and(|scan| scan.waits_for_us(&plan));
+                flights.push(Flying { bucket: bucket.clone(), plan, job, at: flight.at, waits });
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use resilver_heal::report::ReportManifest;
 use resilver_heal::state::StateKey;
-use resilver_heal::summary::{MissingReport, ResultPart};
+use resilver_heal::summary::{Ended, MissingReport, ResultPart};
 use resilver_heal::time::Timestamp;
 
 use crate::job::Over;
@@ -21,6 +21,9 @@ pub(crate) async fn find(
         && let Some(parts) = parts(ctx, &prefix, &manifest.bytes).await?
     {
         return Ok(Ok(parts));
+    }
+    if over.ended == Ended::Complete && over.needs_no_report {
+        return Ok(Ok(Vec::new()));
     }
     Ok(Err(MissingReport::of(over.ended, over.ran, over.at, now)))
 }
