@@ -9,6 +9,7 @@
 //! `NotImplemented`, loudly. It knows nothing of Resilver: it has to be able to disagree with it.
 
 mod gzip;
+pub mod stack;
 pub mod wire;
 pub mod world;
 
@@ -249,6 +250,14 @@ impl Emulator {
     /// Everything that was posted to hosts that are not AWS, in order.
     pub fn outbox(&self) -> Vec<Posted> {
         self.shared.outbox(|outbox| outbox.posted.clone())
+    }
+
+    /// The body that was sent to this address last, if one was.
+    pub fn posted_to(&self, url: &str) -> Option<Bytes> {
+        self.shared.outbox(|outbox| {
+            let sent = outbox.posted.iter().rev().find(|posted| posted.url == url);
+            sent.map(|posted| posted.body.clone())
+        })
     }
 
     /// Answers the next `times` posts to addresses that begin with `prefix` with `status`.
