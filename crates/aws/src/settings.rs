@@ -29,6 +29,11 @@ impl Settings {
         Self { values: values.collect(), problems: Vec::new() }
     }
 
+    /// These settings and no others, as a template has them.
+    pub fn given(values: BTreeMap<String, String>) -> Self {
+        Self { values, problems: Vec::new() }
+    }
+
     /// A setting that there has to be; empty, and a problem, if there is none.
     pub fn required(&mut self, name: &str) -> String {
         match self.optional(name) {
