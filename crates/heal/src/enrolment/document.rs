@@ -197,7 +197,7 @@ impl<'a> Document<'a> {
             numbered.filter(|(_, child)| Kind::of(&child.name) == Kind::Queue)
         };
         let replaced = queues().find(|(n, _)| drop.contains(n)).map(|(_, child)| child.at.start);
-        let behind = queues().last().map(|(_, child)| child.at.end);
+        let behind = queues().next_back().map(|(_, child)| child.at.end);
         let Some(end) = self.end else {
             return self.opened(add);
         };

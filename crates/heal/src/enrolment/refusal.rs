@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::document::{Kind, Listener};
-use super::{Merge, Ours};
+use super::{ENROLLED_FORMAT, Merge, NAMED_MAX, Ours};
 use crate::key::Bucket;
 use crate::limits::NOTIFICATION_ENTRIES_MAX;
 use crate::notice::NoticeFact;
@@ -178,6 +178,24 @@ impl Refusal {
         Self::new(Obstacle::Unavailable, problem.to_owned(), "the next run tries again")
     }
 
+    /// A document of ours that a later release wrote.
+    pub fn newer(bucket: &Bucket, format: u32) -> Self {
+        let why = format!(
+            "what is kept of {bucket} has format {format}, and this release knows {ENROLLED_FORMAT}"
+        );
+        Self::new(Obstacle::Refused, why, "leave it as it is and deploy the newer release")
+    }
+
+    /// As a notice, where it is our entry that could not be taken out.
+    pub fn left_behind(&self, bucket: &Bucket) -> NoticeFact {
+        NoticeFact::Found {
+            code: "entry-left".to_owned(),
+            subject: bucket.to_string(),
+            what: format!("our entry could not be taken out of its notifications: {}", self.why),
+            remedy: self.remedy.clone(),
+        }
+    }
+
     /// Whether it may pass by itself, so that only someone who waits for it has to hear of it.
     pub fn may_pass(&self) -> bool {
         self.code == Obstacle::Unavailable
@@ -227,18 +245,30 @@ impl Unvalidated {
         Some(if named.is_empty() { Self::Unsaid(rest) } else { Self::Theirs(named) })
     }
 
-    /// What is told when the document was written all the same.
-    pub fn fact(arns: &[String], bucket: &Bucket) -> NoticeFact {
-        let some: Vec<&str> = arns.iter().take(3).map(String::as_str).collect();
-        NoticeFact::Found {
-            code: "destination".to_owned(),
-            subject: bucket.to_string(),
-            what: format!(
-                "S3 cannot send to a destination of its notifications that is not ours ({})",
-                some.join(", ")
+    /// What is told when the document was written without asking its destinations; nothing where ours
+    /// is the one, since then it is not written.
+    pub fn fact(&self, bucket: &Bucket, ours: &Ours) -> Option<NoticeFact> {
+        let some = |arns: &[String]| {
+            let some: Vec<&str> = arns.iter().take(NAMED_MAX).map(String::as_str).collect();
+            some.join(", ")
+        };
+        let (what, remedy) = match self {
+            Self::Ours => return None,
+            Self::Theirs(arns) => (
+                format!("S3 cannot send its notifications to {}", some(arns)),
+                "remove the entry of a destination that no longer exists; ours was written without asking the others".to_owned(),
             ),
-            remedy: "our entry was written without asking the destinations; remove the entry of one that no longer exists".to_owned(),
-        }
+            Self::Unsaid(arns) => (
+                format!(
+                    "S3 cannot send its notifications to one of {} or {}, and does not say to which",
+                    some(arns),
+                    ours.queue
+                ),
+                "remove the entry of a destination that no longer exists, and see that the queue's policy lets S3 send; our entry was written without asking".to_owned(),
+            ),
+        };
+        let (code, subject) = ("destination".to_owned(), bucket.to_string());
+        Some(NoticeFact::Found { code, subject, what, remedy })
     }
 }
 
