@@ -29,6 +29,8 @@ pub mod survey;
 
 pub mod circuit;
 
+pub mod enrolment;
+
 pub mod backfill;
 
 pub mod ledger;

@@ -71,6 +71,24 @@ pub const CONFIRM_CADENCE_MS: [u64; 8] =
 /// Pauses before a failed row whose reason may pass is tried again, by attempts so far.
 pub const RETRY_CADENCE_MS: [u64; 5] = [minutes(5), minutes(30), hours(2), hours(8), hours(24)];
 
+/// Entries that S3 takes in one bucket's notification document (AWS General Reference: S3 quotas).
+pub const NOTIFICATION_ENTRIES_MAX: usize = 100;
+/// How often one run of `enroll` writes a document that another tool overwrites meanwhile.
+pub const ENROLL_WRITES_MAX: usize = 5;
+/// Pauses before a document is read again that does not show what was written: S3 may answer with an
+/// older one for a moment.
+pub const ENROLL_READ_PAUSES_MS: [u64; 2] = [0, 2_000];
+/// Pauses before S3 is asked again that could not send to our queue: a queue's policy takes up to 60
+/// seconds to arrive (SQS Developer Guide: sqs-basic-examples-of-sqs-policies).
+pub const ENROLL_QUEUE_PAUSES_MS: [u64; 5] = [2_000, 4_000, 8_000, 16_000, 30_000];
+/// Buckets that `enroll` works on at the same time.
+pub const ENROLL_AT_ONCE: usize = 8;
+/// What is left of the function's time when CloudFormation is answered, done or not.
+pub const ENROLL_ANSWER_MS: u64 = 15_000;
+/// Characters of the sentence that CloudFormation is told; its answers have 4,096 bytes at most
+/// (CloudFormation User Guide: crpg-ref-responses).
+pub const ENROLL_REASON_MAX: usize = 1_000;
+
 /// The limits that a user may move.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
