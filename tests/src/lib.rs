@@ -13,6 +13,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 use resilver::app::{App, Options};
 use resilver_emulator::Emulator;
+use resilver_emulator::stack::Stack;
 use resilver_emulator::world::fault::Rule;
 use resilver_emulator::world::{Config, Millis, World, queue};
 use resilver_heal::entry::{Entry, State};
@@ -23,8 +24,12 @@ use serde_json::Value;
 
 pub use setup::{REPLICAS, ROLE, SOURCE, Trouble};
 
-/// The state bucket of every scene.
-pub const STATE: &str = "resilver-state";
+/// The state bucket of every scene, as the template names it.
+pub const STATE: &str = "resilver-111122223333-us-east-1";
+/// The queue of failures.
+pub const QUEUE: &str = "resilver-failures";
+/// Failures are gathered for a minute in most scenes, which are shorter for it.
+pub const WINDOW: Millis = minutes(1);
 
 /// How a scene differs from another.
 #[derive(Debug, Clone)]
@@ -43,7 +48,8 @@ pub struct Given {
 
 impl Default for Given {
     fn default() -> Self {
-        Self { seed: 1, replicas: 1, trail: true, stormy: false, app: Options::default() }
+        let app = Options { window: Some(WINDOW), ..Options::default() };
+        Self { seed: 1, replicas: 1, trail: true, stormy: false, app }
     }
 }
 
@@ -74,6 +80,7 @@ impl Scene {
         let app = App::deploy(Emulator::new(config), &given.app).await.unwrap();
         setup::buckets(&app, given.replicas).await;
         app.enroll(SOURCE).await.unwrap();
+        assert_eq!(app.store.bucket, STATE);
         let bucket = Bucket::try_from(SOURCE.to_owned()).unwrap();
         Self { app, bucket, replicas: given.replicas, options: given.app, stormy: given.stormy }
     }
@@ -138,7 +145,7 @@ impl Scene {
     /// Puts a message into the failure queue, as anybody might.
     pub fn tell(&self, body: &str) {
         self.app.emulator.with(|world| {
-            queue::send(world, "resilver-failures", body.to_owned()).unwrap();
+            queue::send(world, QUEUE, body.to_owned()).unwrap();
         });
     }
 
@@ -217,6 +224,12 @@ impl Scene {
     /// Batch jobs that were made so far.
     pub fn jobs(&self) -> usize {
         self.app.emulator.with(|world| world.jobs.iter().count())
+    }
+
+    /// The role of the jobs, an ARN.
+    pub fn job_role(&self) -> String {
+        let arn = |stack: &mut Stack| stack.resource("JobRole").unwrap().attributes["Arn"].clone();
+        self.app.with_stack(arn).as_str().unwrap().to_owned()
     }
 
     /// Keys of the state bucket under a prefix.

@@ -149,7 +149,9 @@ impl App {
     /// The handler of a function: one that has started as the function is now, or one that starts.
     fn start(&self, function: &Function) -> Result<Handler, SettingsError> {
         let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, handler)) = warm.get(&function.name).filter(|(as_it_was, _)| as_it_was == function) {
+        if let Some((_, handler)) =
+            warm.get(&function.name).filter(|(as_it_was, _)| as_it_was == function)
+        {
             return Ok(handler.clone());
         }
         let handler = Handler::start(&self.emulator, function)?;

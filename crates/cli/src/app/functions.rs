@@ -74,7 +74,9 @@ impl Handler {
             }
             Self::Launch(ctx) => text(resilver_launch::handle(ctx, &woken()?).await),
             Self::Settle(ctx) => text(resilver_settle::handle(ctx, &woken()?, payload).await),
-            Self::Notify(ctx) => text(resilver_notify::handle(ctx, Timestamp(*time), payload).await),
+            Self::Notify(ctx) => {
+                text(resilver_notify::handle(ctx, Timestamp(*time), payload).await)
+            }
             Self::Enroll(ctx) => {
                 let woken = resilver_enroll::woken(payload, id, Timestamp(*time));
                 text(resilver_enroll::handle(ctx, &woken, payload).await)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use resilver_aws::{Clients, Store};
+use resilver_aws::Store;
 use resilver_emulator::Emulator;
 use resilver_emulator::stack::{Answers, Progress, Stack, StackError, Template};
 use resilver_emulator::world::lambda;
@@ -40,13 +40,12 @@ impl Options {
         let limits = &self.limits;
         let mut answers = BTreeMap::new();
         let mut answer = |name: &str, value: String| answers.insert(name.to_owned(), value);
-        for (kind, name) in [
-            ("slack", "SlackWebhookUrl"),
-            ("teams", "TeamsWebhookUrl"),
-            ("webhook", "WebhookUrl"),
-        ] {
+        for (kind, name) in
+            [("slack", "SlackWebhookUrl"), ("teams", "TeamsWebhookUrl"), ("webhook", "WebhookUrl")]
+        {
             let chats = self.chats.as_array().into_iter().flatten();
-            let url = chats.filter(|chat| chat["kind"] == kind).find_map(|chat| chat["url"].as_str());
+            let url =
+                chats.filter(|chat| chat["kind"] == kind).find_map(|chat| chat["url"].as_str());
             answer(name, url.unwrap_or_default().to_owned());
         }
         match self.buckets.as_slice() {
