@@ -252,11 +252,11 @@ impl Emulator {
         self.shared.outbox(|outbox| outbox.posted.clone())
     }
 
-    /// The body that was sent to this address last, if one was.
-    pub fn posted_to(&self, url: &str) -> Option<Bytes> {
+    /// Takes what was sent to this address first out of the outbox: its body.
+    pub fn take_posted(&self, url: &str) -> Option<Bytes> {
         self.shared.outbox(|outbox| {
-            let sent = outbox.posted.iter().rev().find(|posted| posted.url == url);
-            sent.map(|posted| posted.body.clone())
+            let at = outbox.posted.iter().position(|posted| posted.url == url)?;
+            Some(outbox.posted.remove(at).body)
         })
     }
 

@@ -195,7 +195,7 @@ impl App {
             };
             let answer = loop {
                 self.turn().await;
-                if let Some(answer) = self.emulator.posted_to(&url) {
+                if let Some(answer) = self.emulator.take_posted(&url) {
                     break answer;
                 }
                 if self.emulator.next_due().is_none_or(|due| due > until) {
