@@ -12,4 +12,5 @@ mod stories {
     mod trouble;
 }
 mod storm;
+mod template;
 mod tidy;

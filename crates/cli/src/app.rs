@@ -27,6 +27,7 @@ use resilver_heal::time::Timestamp;
 use serde_json::{Value, json};
 
 use functions::Handler;
+pub use functions::settings_of;
 pub use install::{STACK, template};
 
 /// How an installation differs from another.

@@ -1,9 +1,12 @@
 //! The functions, in process: which binary of a template is which handler, and its cold start from nothing
 //! but the environment and the session that the template gives it.
 
+use std::collections::BTreeSet;
+
 use resilver_aws::clients::Place;
 use resilver_aws::{Clients, Settings, SettingsError, Woken};
 use resilver_emulator::Emulator;
+use resilver_emulator::world::Config;
 use resilver_emulator::world::lambda::{Function, Invocation};
 use resilver_heal::limits::Limits;
 use resilver_heal::time::Timestamp;
@@ -35,9 +38,22 @@ impl Handler {
     /// When a setting is missing or wrong, or there is no such binary.
     pub(super) fn start(emulator: &Emulator, function: &Function) -> Result<Self, SettingsError> {
         let mut settings = Settings::given(function.environment.clone());
+        let handler = Self::begin(emulator, (&function.code, &function.keys), &mut settings);
+        let handler = handler.ok_or_else(|| {
+            let what = format!("{} is none of Resilver's functions", function.code);
+            SettingsError(vec![what])
+        })?;
+        settings.finish()?;
+        Ok(handler)
+    }
+
+    fn begin(
+        emulator: &Emulator,
+        (code, (key, secret)): (&str, &(String, String)),
+        settings: &mut Settings,
+    ) -> Option<Self> {
         let account = settings.required("RESILVER_ACCOUNT");
         let region = emulator.with(|world| world.config.region.clone());
-        let (key, secret) = &function.keys;
         let place = Place {
             endpoint: Emulator::ENDPOINT,
             region: &region,
@@ -45,20 +61,15 @@ impl Handler {
             keys: (key, secret),
         };
         let clients = Clients::at(&place, emulator.http_client());
-        let handler = match short(&function.code) {
-            "collect" => Self::Collect(resilver_collect::Ctx::new(clients, &mut settings)),
-            "launch" => Self::Launch(resilver_launch::Ctx::new(clients, &mut settings)),
-            "settle" => Self::Settle(resilver_settle::Ctx::new(clients, &mut settings)),
-            "notify" => Self::Notify(resilver_notify::Ctx::new(clients, &mut settings)),
-            "enroll" => Self::Enroll(resilver_enroll::Ctx::new(clients, &mut settings)),
-            "backfill" => Self::Backfill(resilver_backfill::Ctx::new(clients, &mut settings)),
-            _ => {
-                let what = format!("{} is none of Resilver's functions", function.code);
-                return Err(SettingsError(vec![what]));
-            }
-        };
-        settings.finish()?;
-        Ok(handler)
+        Some(match short(code) {
+            "collect" => Self::Collect(resilver_collect::Ctx::new(clients, settings)),
+            "launch" => Self::Launch(resilver_launch::Ctx::new(clients, settings)),
+            "settle" => Self::Settle(resilver_settle::Ctx::new(clients, settings)),
+            "notify" => Self::Notify(resilver_notify::Ctx::new(clients, settings)),
+            "enroll" => Self::Enroll(resilver_enroll::Ctx::new(clients, settings)),
+            "backfill" => Self::Backfill(resilver_backfill::Ctx::new(clients, settings)),
+            _ => return None,
+        })
     }
 
     /// Runs it once.
@@ -84,6 +95,18 @@ impl Handler {
             Self::Backfill(ctx) => text(resilver_backfill::handle(ctx, &woken()?, payload).await),
         }
     }
+}
+
+/// The settings of ours that a binary asks for at its cold start; none if there is no such binary.
+pub fn settings_of(binary: &str) -> BTreeSet<String> {
+    let mut settings = Settings::default();
+    let emulator = Emulator::new(Config::default());
+    let nobody = (String::new(), String::new());
+    if Handler::begin(&emulator, (binary, &nobody), &mut settings).is_none() {
+        return BTreeSet::new();
+    }
+    let ours = settings.asked().iter().filter(|name| name.starts_with("RESILVER_"));
+    ours.cloned().collect()
 }
 
 fn text<E: std::fmt::Display>(done: Result<Value, E>) -> Result<Value, String> {

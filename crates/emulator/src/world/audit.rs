@@ -1,9 +1,11 @@
 //! Who asked for what, and on what grounds it was allowed: what a role of an account really uses of its
-//! policies. Off unless it is switched on, since it keeps every question. It changes no decision, and
-//! knows nothing of callers who are no role.
+//! policies; and which events came by which bus. Off unless it is switched on, since it keeps all of it. It
+//! changes no decision, and knows nothing of callers who are no role.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+
+use serde_json::Value;
 
 use super::policy::{self, Question, Statement};
 
@@ -39,6 +41,7 @@ pub struct Audit {
     on: bool,
     // Whether somebody may do something is asked of a world that nobody changes.
     log: RefCell<(BTreeSet<Use>, BTreeSet<Ground>)>,
+    events: Vec<(String, Value)>,
 }
 
 impl Audit {
@@ -46,6 +49,19 @@ impl Audit {
     pub fn switch(&mut self, on: bool) {
         self.on = on;
         self.log.take();
+        self.events.clear();
+    }
+
+    /// Every event that was matched, with its bus, in order.
+    pub fn events(&self) -> &[(String, Value)] {
+        &self.events
+    }
+
+    /// Keeps an event.
+    pub(super) fn event(&mut self, bus: &str, envelope: &Value) {
+        if self.on {
+            self.events.push((bus.to_owned(), envelope.clone()));
+        }
     }
 
     /// Everything that was asked, in order of role, action and resource.

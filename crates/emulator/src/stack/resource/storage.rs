@@ -6,7 +6,7 @@ use super::{Made, Site};
 use crate::stack::error::{Done, StackError};
 use crate::stack::fields::Fields;
 use crate::world::bucket::{Policy, Versioning};
-use crate::world::lifecycle::{self, Expiration, Filter, Noncurrent, Rule, When};
+use crate::world::lifecycle::{Expiration, Filter, Noncurrent, Rule, When};
 use crate::world::ops::{self, encryption};
 use crate::world::{Refusal, World, policy, queue};
 
@@ -37,9 +37,7 @@ pub(super) fn bucket(world: &mut World, site: &Site<'_>, fields: &mut Fields) ->
     let key = default_key(fields)?.map(|key| encryption::key_arn(world, Some(&key)));
     ops::bucket::put_encryption(world, &name, key).map_err(refused)?;
     let lifecycle = lifecycle_rules(fields)?;
-    if !lifecycle.is_empty() {
-        lifecycle::validate(&lifecycle).map_err(refused)?;
-    }
+    ops::bucket::put_lifecycle(world, &name, lifecycle).map_err(refused)?;
     let block = match fields.object("PublicAccessBlockConfiguration")? {
         Some(block) => Some(public_access(block)?),
         None => None,
@@ -48,7 +46,6 @@ pub(super) fn bucket(world: &mut World, site: &Site<'_>, fields: &mut Fields) ->
     fields.pass(&["Tags"]);
     end(fields)?;
     if let Some(bucket) = world.buckets.get_mut(&name) {
-        bucket.lifecycle = lifecycle;
         bucket.public_access_block = block;
         bucket.ownership = ownership;
     }

@@ -227,6 +227,7 @@ pub fn put(world: &mut World, event: BusEvent) {
 /// Matches an event and hands it to the targets.
 pub fn deliver(world: &mut World, event: BusEvent) {
     let envelope = event.to_json();
+    world.audit.event(name_of(&event.bus), &envelope);
     if world.config.bus_elsewhere {
         world.parcels.event(envelope);
         return;
