@@ -31,6 +31,10 @@ pub mod circuit;
 
 pub mod backfill;
 
+pub mod configuration;
+
+pub mod finding;
+
 pub mod ledger;
 
 pub mod plan;
