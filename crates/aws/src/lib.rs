@@ -2,6 +2,7 @@
 //! went, as a [`Kind`] that tells apart what was refused, what was lost and what may pass.
 
 pub mod clients;
+pub mod configuration;
 mod error;
 pub mod events;
 pub mod jobs;

@@ -81,6 +81,7 @@ pub struct App {
     launch: resilver_launch::Ctx,
     settle: resilver_settle::Ctx,
     notify: resilver_notify::Ctx,
+    backfill: resilver_backfill::Ctx,
 }
 
 const STATE_BUCKET: &str = "resilver-state";
@@ -124,6 +125,7 @@ impl App {
             launch: resilver_launch::Ctx::new(clients.clone(), &mut settings),
             settle: resilver_settle::Ctx::new(clients.clone(), &mut settings),
             notify: resilver_notify::Ctx::new(clients.clone(), &mut settings),
+            backfill: resilver_backfill::Ctx::new(clients.clone(), &mut settings),
             store: Store::new(clients.clone(), STATE_BUCKET.to_owned()),
             clients,
             emulator,
@@ -201,12 +203,18 @@ impl App {
                 done.map_err(|why| why.to_string())
             }
             "notify" => self.notify(Timestamp(*time), payload).await,
+            "backfill" => {
+                let woken = woken.map_err(|why| why.to_string())?;
+                let looked = resilver_backfill::handle(&self.backfill, &woken, payload).await;
+                looked.map_err(|why| why.to_string())
+            }
             other => Err(format!("there is no function {other}")),
         }
     }
 
     /// Installs other limits.
     pub fn limit(&mut self, limits: Limits) {
+        self.backfill.limits = limits.clone();
         self.launch.limits = limits;
     }
 

@@ -144,24 +144,13 @@ impl Finding {
         Self::new(Code::History, bucket.as_str(), what, remedy)
     }
 
-    /// The state bucket encrypts with KMS unless told otherwise. Everything of ours is written with
-    /// SSE-S3 by name, so this stops nothing by itself: only what others put there.
-    pub fn state_kms(state_bucket: &str) -> Self {
-        let what = "it encrypts with a KMS key by default, and S3 Batch Operations reads no CSV \
-                    manifest that is encrypted so"
-            .to_owned();
-        let remedy = "leave it if only Resilver writes there, which asks for SSE-S3 by name, and let \
-                      no bucket policy deny that; write a manifest of your own with SSE-S3";
-        Self::new(Code::StateKms, state_bucket, what, remedy)
-    }
-
     fn unreadable(permission: &str) -> Self {
-        let what = format!("{permission} is denied, so some blind spots are not seen");
-        let remedy = format!("allow the backfill function's role {permission} on the bucket");
+        let what = format!("{permission} is denied, so nobody sees what shows there");
+        let remedy = "allow the backfill function's role what is denied, on the bucket";
         Self::new(Code::Unreadable, permission, what, remedy)
     }
 
-    /// One fact for findings of one code.
+    /// One fact for findings that call for the same.
     pub(crate) fn fact(findings: &[&Self]) -> Option<NoticeFact> {
         let (first, rest) = findings.split_first()?;
         let mut what = first.what.clone();
@@ -339,6 +328,21 @@ fn listed(sort: &str, ids: &BTreeSet<&str>) -> String {
         (_, 0) => format!("{sort}s {}", names.join(", ")),
         _ => format!("{sort}s {} and {more} more", names.join(", ")),
     }
+}
+
+/// What there is to find in the state bucket. That it encrypts with KMS by default stops nothing by
+/// itself, since everything of ours is written with SSE-S3 by name: only what others put there.
+pub fn of_state(state_bucket: &str, kms: &Reading<bool>) -> (Vec<Finding>, BTreeSet<Code>) {
+    let mut found = Found::default();
+    if found.read(kms, &[Code::StateKms]) == Some(&true) {
+        let what = "it encrypts with a KMS key by default, and S3 Batch Operations reads no CSV \
+                    manifest that is encrypted so"
+            .to_owned();
+        let remedy = "leave it if only Resilver writes there, which asks for SSE-S3 by name, and let \
+                      no bucket policy deny that; write a manifest of your own with SSE-S3";
+        found.add(Finding::new(Code::StateKms, state_bucket, what, remedy));
+    }
+    (found.findings, found.unread)
 }
 
 /// The bucket names of the destinations of a configuration whose lifecycle we may try to read: those

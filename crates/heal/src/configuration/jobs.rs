@@ -99,6 +99,8 @@ fn shorten(why: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic, clippy::indexing_slicing)]
+
     use super::*;
     use crate::backfill::ObjectStatus::{Completed, Failed, None as Never};
     use crate::configuration::{Destination, Rule};

@@ -231,11 +231,12 @@ impl Config {
             let gone = *told.gone.get_or_insert(now);
             now.since(gone) < FINDING_GONE_MS
         });
-        let mut news: BTreeMap<Code, Vec<&Finding>> = BTreeMap::new();
+        // What calls for the same is one notice.
+        let mut news: BTreeMap<(Code, &str), Vec<&Finding>> = BTreeMap::new();
         for finding in findings {
             if let Entry::Vacant(untold) = self.told.entry(finding.name()) {
                 untold.insert(Told { at: now, gone: None });
-                news.entry(finding.code).or_default().push(finding);
+                news.entry((finding.code, &finding.remedy)).or_default().push(finding);
             }
         }
         for findings in news.values() {
@@ -243,7 +244,7 @@ impl Config {
         }
     }
 
-    /// One notice of findings of one code.
+    /// One notice of findings that call for the same.
     fn tell(&mut self, findings: &[&Finding], now: Timestamp) {
         if let Some(fact) = Finding::fact(findings) {
             self.owed.notices.push(Notice::new(&self.bucket, now, now, fact));

@@ -139,6 +139,15 @@ fn what_cannot_be_read_says_nothing_of_what_would_show_there() {
 }
 
 #[test]
+fn a_state_bucket_with_a_kms_default_is_told_of_and_stops_nothing() {
+    let (findings, unread) = of_state("state", &Reading::Is(true));
+    assert_eq!((findings[0].name().as_str(), unread.len()), ("state-kms state", 0));
+    assert_eq!(of_state("state", &Reading::Is(false)), (vec![], [].into()));
+    let unknown = of_state("state", &Reading::Unknown);
+    assert_eq!(unknown, (vec![], [Code::StateKms, Code::Unreadable].into()));
+}
+
+#[test]
 fn many_lifecycle_rules_are_one_finding() {
     let mut seen = sight(vec![rule("r")]);
     let rules = (0..9).map(|n| lifecycle(&format!("l{n}"), true, "")).collect();
