@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod stories {
+    mod backfill;
     mod collect;
     mod launch;
     mod notify;

@@ -3,6 +3,7 @@
 
 pub mod buckets;
 pub mod clients;
+pub mod configuration;
 mod error;
 pub mod events;
 pub mod jobs;

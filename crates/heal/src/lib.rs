@@ -33,6 +33,10 @@ pub mod enrolment;
 
 pub mod backfill;
 
+pub mod configuration;
+
+pub mod finding;
+
 pub mod ledger;
 
 pub mod plan;

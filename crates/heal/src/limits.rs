@@ -16,6 +16,20 @@ pub const LISTING_MICRO_USD_A_MILLION: u64 = 15_000;
 /// A replication configuration that was read is believed once it was read again, unchanged, so much
 /// later: S3 answers with an old one for a while (S3 User Guide: Welcome, on consistency).
 pub const CONFIG_SETTLES_MS: u64 = minutes(5);
+/// Configurations that came and went before one settled and are kept, to find what each of them left
+/// out; the oldest are forgotten.
+pub const CONFIGS_PASSED_MAX: usize = 8;
+/// Covers of former configurations that are remembered; past that they are taken for whole buckets.
+pub const COVERS_REMEMBERED_MAX: usize = 1_000;
+/// Clauses that one backfill carries as its reasons.
+pub const BACKFILL_REASONS_MAX: usize = 20;
+/// A changed configuration that no event has told of for so long means that there is no trail.
+/// CloudTrail takes minutes, and promises nothing.
+pub const TRAIL_HEARD_MS: u64 = hours(1);
+/// How often blind spots are looked for where nothing changed.
+pub const FINDINGS_EVERY_MS: u64 = hours(1);
+/// A finding that was gone for so long is told anew when it is back.
+pub const FINDING_GONE_MS: u64 = days(1);
 /// Active Batch Replication jobs that AWS allows an account (S3 User Guide: batch-ops).
 pub const ACCOUNT_JOBS_MAX: u32 = 6;
 /// Bytes of a result file that one verdict chunk covers.

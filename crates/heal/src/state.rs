@@ -35,7 +35,7 @@ pub enum StateKey<'a> {
     /// launch, by compare-and-swap.
     Account,
     /// `outbox/<bucket>/<id>.json`: a notice that came up outside a commit of the ledger. Written by
-    /// collect and settle, only if absent; deleted by launch once it is said.
+    /// collect, settle and backfill, only if absent; deleted by launch once it is said.
     Outbox(&'a Bucket, &'a str),
     /// `enrolled/<bucket>.json`: what was merged into the bucket's notification document. Written by
     /// enroll, by compare-and-swap; read by backfill, launch and doctor; deleted when it leaves.
@@ -45,8 +45,8 @@ pub enum StateKey<'a> {
     Unenrolled(&'a Bucket),
     /// `enrolment.json`: whether the stack is installed. Written by enroll when CloudFormation says so.
     Enrolment,
-    /// `configs/<bucket>.json`: the last replication configuration that was seen, and what was found
-    /// amiss with it. Written by backfill, by compare-and-swap.
+    /// `configs/<bucket>.json`: the last replication configuration that was acted on, and what was
+    /// found amiss; of the state bucket, only that. Written by backfill, by compare-and-swap.
     Config(&'a Bucket),
     /// `backfills/<bucket>/<id>.json`: a backfill that is asked for. Written by backfill and people,
     /// only if absent; deleted by launch once its head has it.
