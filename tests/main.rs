@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod stories {
+    mod backfill;
     mod collect;
     mod launch;
     mod notify;
@@ -13,4 +14,5 @@ mod stories {
     mod trouble;
 }
 mod storm;
+mod template;
 mod tidy;

@@ -15,7 +15,7 @@ use resilver_heal::entry::{Entry, State};
 use resilver_heal::laws;
 use resilver_heal::limits::Limits;
 use resilver_heal::time::minutes;
-use resilver_tests::{Given, REPLICAS, SOURCE, STATE, Scene, Trouble};
+use resilver_tests::{Given, REPLICAS, SOURCE, STATE, Scene, Trouble, WINDOW};
 
 /// Seeds of the normal run.
 const SEEDS: u64 = 300;
@@ -54,7 +54,12 @@ impl Storm {
             looks_per_tick: [2, 2_000][rng.below(2) as usize],
             ..Limits::default()
         };
-        let app = Options { limits, launch_every: "rate(15 minutes)", ..Options::default() };
+        let app = Options {
+            limits,
+            window: Some(WINDOW),
+            launch_every: Some("rate(15 minutes)"),
+            ..Options::default()
+        };
         let (replicas, trail) = (1 + rng.below(2) as usize, rng.below(4) > 0);
         let scene = Scene::given(Given { seed, replicas, trail, app, stormy: true }).await;
         scene.world(|world| {
@@ -209,7 +214,7 @@ impl Storm {
     fn nothing_is_dead(&self) {
         let dead = self
             .scene
-            .world(|world| world.queues.get("resilver-failures-dead").map(queue::Queue::depth));
+            .world(|world| world.queues.get("resilver-dead-letters").map(queue::Queue::depth));
         assert_eq!(dead, Some((0, 0)), "messages were given up");
     }
 

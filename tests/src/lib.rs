@@ -14,6 +14,7 @@ use aws_sdk_s3::types::ServerSideEncryption;
 use resilver::app::{App, Options};
 use resilver_aws::Swapped;
 use resilver_emulator::Emulator;
+use resilver_emulator::stack::Stack;
 use resilver_emulator::world::fault::Rule;
 use resilver_emulator::world::{Config, Millis, World, queue};
 use resilver_heal::entry::{Entry, State};
@@ -25,8 +26,12 @@ use serde_json::Value;
 
 pub use setup::{REPLICAS, ROLE, SOURCE, Trouble};
 
-/// The state bucket of every scene.
-pub const STATE: &str = "resilver-state";
+/// The state bucket of every scene, as the template names it.
+pub const STATE: &str = "resilver-111122223333-us-east-1";
+/// The queue of failures.
+pub const QUEUE: &str = "resilver-failures";
+/// Failures are gathered for a minute in most scenes, which are shorter for it.
+pub const WINDOW: Millis = minutes(1);
 
 /// The role of the batch jobs.
 pub const JOB_ROLE: &str = "arn:aws:iam::111122223333:role/resilver-batch";
@@ -48,7 +53,8 @@ pub struct Given {
 
 impl Default for Given {
     fn default() -> Self {
-        Self { seed: 1, replicas: 1, trail: true, stormy: false, app: Options::default() }
+        let app = Options { window: Some(WINDOW), ..Options::default() };
+        Self { seed: 1, replicas: 1, trail: true, stormy: false, app }
     }
 }
 
@@ -79,6 +85,7 @@ impl Scene {
         let app = App::deploy(Emulator::new(config), &given.app).await.unwrap();
         setup::buckets(&app, given.replicas).await;
         app.enroll(SOURCE).await.unwrap();
+        assert_eq!(app.store.bucket, STATE);
         let bucket = Bucket::try_from(SOURCE.to_owned()).unwrap();
         Self { app, bucket, replicas: given.replicas, options: given.app, stormy: given.stormy }
     }
@@ -143,7 +150,7 @@ impl Scene {
     /// Puts a message into the failure queue, as anybody might.
     pub fn tell(&self, body: &str) {
         self.app.emulator.with(|world| {
-            queue::send(world, "resilver-failures", body.to_owned()).unwrap();
+            queue::send(world, QUEUE, body.to_owned()).unwrap();
         });
     }
 
@@ -239,6 +246,12 @@ impl Scene {
     /// Batch jobs that were made so far.
     pub fn jobs(&self) -> usize {
         self.app.emulator.with(|world| world.jobs.iter().count())
+    }
+
+    /// The role of the jobs, an ARN.
+    pub fn job_role(&self) -> String {
+        let arn = |stack: &mut Stack| stack.resource("JobRole").unwrap().attributes["Arn"].clone();
+        self.app.with_stack(arn).as_str().unwrap().to_owned()
     }
 
     /// Keys of the state bucket under a prefix.

@@ -2,7 +2,7 @@
 
 use resilver_emulator::world::queue;
 use resilver_heal::time::{hours, minutes};
-use resilver_tests::{Given, STATE, Scene, Trouble};
+use resilver_tests::{Given, QUEUE, STATE, Scene, Trouble};
 use serde_json::json;
 
 const DOCUMENTED: &str = include_str!("../recorded/failure-event.json");
@@ -22,7 +22,7 @@ async fn an_unreadable_event_is_kept_byte_for_byte_and_its_neighbours_are_collec
     assert_eq!(scene.head().await.totals.collected, 2);
     scene.run(minutes(20)).await;
     assert_eq!(scene.said_about("could not be read"), 1);
-    let depth = scene.world(|world| world.queues.get("resilver-failures").map(queue::Queue::depth));
+    let depth = scene.world(|world| world.queues.get(QUEUE).map(queue::Queue::depth));
     assert_eq!(depth, Some((0, 0)), "it is acknowledged");
 }
 

@@ -5,10 +5,10 @@ use resilver_aws::Woken;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_heal::limits::Limits;
 use resilver_heal::time::{Timestamp, days, hours, minutes};
-use resilver_tests::{Given, Scene, Trouble};
+use resilver_tests::{Given, STATE, Scene, Trouble};
 
 fn limited(limits: Limits) -> Given {
-    Given { app: Options { limits, ..Options::default() }, ..Given::default() }
+    Given { app: Options { limits, ..Given::default().app }, ..Given::default() }
 }
 
 /// A scene whose objects failed and whose cause is repaired, just before the first canary.
@@ -109,14 +109,13 @@ async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_aft
 async fn jobs_that_fail_as_a_whole_are_tried_by_small_ones_on_a_growing_cadence() {
     let limits = Limits { launch_wait_minutes: 0, ..Limits::default() };
     let scene = repaired(limited(limits), 30).await;
-    let role = "arn:aws:iam::111122223333:role/resilver-batch";
-    let manifests = "arn:aws:s3:::resilver-state/manifests/*";
-    scene.world(|world| world.iam.deny(role, "no-manifest", &["s3:GetObject"], &[manifests]));
+    let (role, manifests) = (scene.job_role(), format!("arn:aws:s3:::{STATE}/manifests/*"));
+    scene.world(|world| world.iam.deny(&role, "no-manifest", &["s3:GetObject"], &[&manifests]));
     scene.run(days(2)).await;
     // The canary after 15 minutes, and a probe 15 minutes, 30 minutes, 1, 3, 8 and 24 hours later.
     assert!((6..=8).contains(&scene.jobs()), "{} jobs", scene.jobs());
     assert_eq!(scene.head().await.totals.healed, 0);
-    scene.world(|world| world.iam.revoke(role, "no-manifest"));
+    scene.world(|world| world.iam.revoke(&role, "no-manifest"));
     scene.heal().await;
     assert_eq!(scene.head().await.totals.healed, 30);
     assert!(scene.entries().await.iter().all(|entry| entry.attempts == 1));

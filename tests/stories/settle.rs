@@ -84,7 +84,7 @@ async fn a_status_that_cannot_be_read_is_told_and_proves_nothing() {
 #[tokio::test]
 async fn a_canary_whose_status_cannot_be_read_keeps_no_circuit_open() {
     let limits = Limits { canary_rows: 3, ..Limits::default() };
-    let app = Options { limits, ..Options::default() };
+    let app = Options { limits, ..Given::default().app };
     let scene = Scene::given(Given { app, ..Given::default() }).await;
     scene.make(Trouble::Denied(0), true);
     scene.put_many(9).await;
@@ -108,7 +108,7 @@ async fn a_canary_whose_status_cannot_be_read_keeps_no_circuit_open() {
 #[tokio::test]
 async fn of_a_large_job_a_sample_is_proved_and_the_rest_said_to_be_unproved() {
     let limits = Limits { proof_rows_max: 10, ..Limits::default() };
-    let app = Options { limits, ..Options::default() };
+    let app = Options { limits, ..Given::default().app };
     let scene = Scene::given(Given { app, ..Given::default() }).await;
     scene.make(Trouble::Denied(0), true);
     scene.put_many(60).await;
@@ -156,7 +156,7 @@ async fn a_hard_deleted_replica_is_quarantined_with_the_remedy_that_works() {
 #[tokio::test]
 async fn the_50_percent_rule_loses_no_row() {
     let limits = Limits { canary_rows: 2, ..Limits::default() };
-    let app = Options { limits, ..Options::default() };
+    let app = Options { limits, ..Given::default().app };
     let scene = Scene::given(Given { app, ..Given::default() }).await;
     scene.make(Trouble::Denied(0), true);
     scene.put_many(1_300).await;

@@ -1,7 +1,9 @@
 //! Every AWS call that Resilver makes. It decides nothing: it does what it is told and says how that
 //! went, as a [`Kind`] that tells apart what was refused, what was lost and what may pass.
 
+pub mod buckets;
 pub mod clients;
+pub mod configuration;
 mod error;
 pub mod events;
 pub mod jobs;

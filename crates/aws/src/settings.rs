@@ -1,7 +1,7 @@
 //! A function's settings: read from the environment once, at the cold start, every problem with them
 //! reported together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 
@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 pub struct Settings {
     values: BTreeMap<String, String>,
     problems: Vec<String>,
+    asked: BTreeSet<String>,
 }
 
 /// Settings that a function cannot start with.
@@ -20,13 +21,18 @@ pub struct SettingsError(pub Vec<String>);
 impl Settings {
     /// The process's environment.
     pub fn from_env() -> Self {
-        Self { values: std::env::vars().collect(), problems: Vec::new() }
+        Self::given(std::env::vars().collect())
     }
 
     /// These settings and no others.
     pub fn of<const N: usize>(values: [(&str, &str); N]) -> Self {
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self { values: values.collect(), problems: Vec::new() }
+        Self::given(values.collect())
+    }
+
+    /// These settings and no others, as a template has them.
+    pub fn given(values: BTreeMap<String, String>) -> Self {
+        Self { values, ..Self::default() }
     }
 
     /// A setting that there has to be; empty, and a problem, if there is none.
@@ -42,6 +48,7 @@ impl Settings {
 
     /// A setting that there may be; an empty one is none.
     pub fn optional(&mut self, name: &str) -> Option<String> {
+        self.asked.insert(name.to_owned());
         self.values.get(name).filter(|value| !value.trim().is_empty()).cloned()
     }
 
@@ -58,6 +65,11 @@ impl Settings {
                 None
             }
         }
+    }
+
+    /// The names of everything that was asked for so far.
+    pub fn asked(&self) -> &BTreeSet<String> {
+        &self.asked
     }
 
     /// Something else that is wrong with a setting.

@@ -1,4 +1,5 @@
-//! Posting to a webhook. Its URL is a secret: errors name its host and nothing more.
+//! Posting to a webhook, and putting an answer where somebody waits for it. The URL is a secret:
+//! errors name its host and nothing more.
 
 use std::time::Duration;
 
@@ -32,35 +33,53 @@ pub async fn post(
     content_type: &'static str,
     body: String,
 ) -> Result<Reply, AwsError> {
+    send(http, "POST", url, Some(content_type), body).await
+}
+
+/// Puts `body`, once, without a content type: the signature of a URL that CloudFormation gives covers
+/// an empty one.
+pub async fn put(http: &SharedHttpClient, url: &str, body: String) -> Result<Reply, AwsError> {
+    send(http, "PUT", url, None, body).await
+}
+
+async fn send(
+    http: &SharedHttpClient,
+    method: &'static str,
+    url: &str,
+    content_type: Option<&'static str>,
+    body: String,
+) -> Result<Reply, AwsError> {
     let Some((base, path)) = split(url) else {
-        return Err(AwsError::local("POST", "the webhook", "its URL is not https://host/path"));
+        return Err(AwsError::local(method, "the webhook", "its URL is not https://host/path"));
     };
     let operation = Operation::builder()
         .service_name("webhook")
-        .operation_name("post")
+        .operation_name(method)
         .http_client(http.clone())
         .endpoint_url(&base)
         .no_auth()
         .no_retry()
         .timeout_config(TimeoutConfig::disabled())
         .serializer(move |body: String| {
-            let request = http::Request::post(&path)
-                .header("content-type", content_type)
-                .header("content-length", body.len())
-                .body(SdkBody::from(body))?;
+            let request = http::Request::builder().method(method).uri(&path);
+            let request = match content_type {
+                Some(content_type) => request.header("content-type", content_type),
+                None => request,
+            };
+            let request = request.header("content-length", body.len()).body(SdkBody::from(body))?;
             Ok(HttpRequest::try_from(request)?)
         })
         .deserializer::<Reply, std::convert::Infallible>(|response| Ok(reply(response)))
         .build();
     // Not the SDK's own timeout: that sleeps on a clock which an emulator may have made stand still.
     let Ok(answer) = tokio::time::timeout(ANSWER_IN, operation.invoke(body)).await else {
-        return Err(AwsError::local("POST", base, "no answer in time"));
+        return Err(AwsError::local(method, base, "no answer in time"));
     };
     match answer {
         Ok(reply) => Ok(reply),
         Err(SdkError::ResponseError(context)) => Ok(reply(context.raw())),
-        Err(SdkError::TimeoutError(_)) => Err(AwsError::local("POST", base, "no answer in time")),
-        Err(_) => Err(AwsError::local("POST", base, "no answer")),
+        Err(SdkError::TimeoutError(_)) => Err(AwsError::local(method, base, "no answer in time")),
+        Err(_) => Err(AwsError::local(method, base, "no answer")),
     }
 }
 

@@ -2,40 +2,47 @@
 //! rules and the functions, wired as in an account. The functions are the real handlers; the embedded
 //! AWS offers them invocations, and [`App::turn`] runs what is offered.
 
-use std::collections::BTreeSet;
+mod functions;
+mod install;
 
-use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
 use futures::future::join_all;
 use resilver_aws::clients::Place;
-use resilver_aws::{AwsError, Clients, LineReader, Settings, SettingsError, Store, Woken};
+use resilver_aws::{AwsError, Clients, LineReader, SettingsError, Store, Woken};
 use resilver_emulator::Emulator;
+use resilver_emulator::stack::{Answers, Stack, StackError};
 use resilver_emulator::world::agenda::Task;
-use resilver_emulator::world::iam::Role;
-use resilver_emulator::world::lambda::{Invocation, Mapping};
-use resilver_emulator::world::refusal::Refusal;
-use resilver_emulator::world::{Millis, World, bus, lambda, queue, schedule};
+use resilver_emulator::world::lambda::{Function, Invocation};
+use resilver_emulator::world::{Millis, World};
 use resilver_heal::entry::Entry;
 use resilver_heal::key::Bucket;
 use resilver_heal::laws;
 use resilver_heal::ledger::Head;
 use resilver_heal::limits::Limits;
-use resilver_heal::notice::{NOTICE_DETAIL_TYPE, NOTICE_SOURCE};
 use resilver_heal::run::{Corrupt, decode_page};
 use resilver_heal::state::{StateKey, StatePrefix};
 use resilver_heal::time::Timestamp;
 use serde_json::{Value, json};
+
+use functions::Handler;
+pub use functions::settings_of;
+pub use install::{STACK, template};
 
 /// How an installation differs from another.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The limits in force.
     pub limits: Limits,
-    /// Chats, as the setting `RESILVER_CHATS` has them.
+    /// Chats, as the setting `RESILVER_CHATS` has them: one of a kind.
     pub chats: Value,
-    /// How long failures are gathered into a batch, in milliseconds.
-    pub window: Millis,
-    /// How often `launch` is woken, as a schedule has it.
-    pub launch_every: &'static str,
+    /// The source buckets, which have to be there. More of them are enrolled later.
+    pub buckets: Vec<String>,
+    /// How long failures are gathered into a batch, in milliseconds, if not as the template says.
+    pub window: Option<Millis>,
+    /// How often `launch` is woken, as a schedule has it, if not as the template says.
+    pub launch_every: Option<&'static str>,
 }
 
 impl Default for Options {
@@ -43,7 +50,8 @@ impl Default for Options {
         let chats = json!([{"name": "slack", "kind": "slack", "url": SLACK}]);
         // No sweeps: what a scene counts are the jobs that its failures make.
         let limits = Limits { sweep_days: 0, ..Limits::default() };
-        Self { limits, chats, window: 60_000, launch_every: "rate(5 minutes)" }
+        let (buckets, window, launch_every) = (Vec::new(), None, None);
+        Self { limits, chats, buckets, window, launch_every }
     }
 }
 
@@ -56,12 +64,9 @@ pub enum AppError {
     /// An AWS call failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// The embedded AWS refused something.
-    #[error("the embedded AWS refused: {0}")]
-    Refused(#[from] Refusal),
-    /// An S3 call of the set-up failed.
-    #[error("{0} failed: {1}")]
-    Setup(&'static str, String),
+    /// The template is not deployed.
+    #[error(transparent)]
+    Stack(#[from] StackError),
     /// The functions' settings are wrong.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -79,19 +84,13 @@ pub struct App {
     pub clients: Clients,
     /// Its state bucket.
     pub store: Store,
-    collect: resilver_collect::Ctx,
-    launch: resilver_launch::Ctx,
-    settle: resilver_settle::Ctx,
-    notify: resilver_notify::Ctx,
+    stack: Arc<Mutex<Stack>>,
+    answers: Arc<Mutex<Answers>>,
+    /// The limits in force, where they are not those of the template.
+    limits: Option<Limits>,
+    /// Functions that have started, with what they were when they did.
+    warm: Arc<Mutex<BTreeMap<String, (Function, Handler)>>>,
 }
-
-const STATE_BUCKET: &str = "resilver-state";
-const QUEUE: &str = "resilver-failures";
-/// Six times the function's timeout and the window, as Lambda recommends.
-const VISIBILITY: Millis = 660_000;
-/// How often a message may come before it is put aside. What cannot be read is acknowledged by
-/// `collect` itself, so a message that keeps coming could not be *stored*, and should for days.
-const RECEIVES_MAX: u32 = 500;
 
 impl App {
     /// Clients of the embedded AWS's account.
@@ -105,63 +104,6 @@ impl App {
             keys: (&id, &secret),
         };
         Clients::at(&place, emulator.http_client())
-    }
-
-    /// Deploys: makes what the functions need, and wires them.
-    pub async fn deploy(emulator: Emulator, options: &Options) -> Result<Self, AppError> {
-        let clients = Self::clients(&emulator);
-        let made = clients.s3.create_bucket().bucket(STATE_BUCKET).send().await;
-        made.map_err(|why| AppError::Setup("CreateBucket", format!("{why:?}")))?;
-        emulator.with(|world| wire(world, options))?;
-        let role = emulator.with(|world| role_arn(world));
-        let (chats, limits) = (options.chats.to_string(), json!(options.limits).to_string());
-        let mut settings = Settings::of([
-            ("RESILVER_STATE_BUCKET", STATE_BUCKET),
-            ("RESILVER_JOB_ROLE_ARN", &role),
-            ("RESILVER_LIMITS", &limits),
-            ("RESILVER_CHATS", &chats),
-        ]);
-        let app = Self {
-            collect: resilver_collect::Ctx::new(clients.clone(), &mut settings),
-            launch: resilver_launch::Ctx::new(clients.clone(), &mut settings),
-            settle: resilver_settle::Ctx::new(clients.clone(), &mut settings),
-            notify: resilver_notify::Ctx::new(clients.clone(), &mut settings),
-            store: Store::new(clients.clone(), STATE_BUCKET.to_owned()),
-            clients,
-            emulator,
-        };
-        settings.finish()?;
-        Ok(app)
-    }
-
-    /// Enrols a bucket: its failures go to the queue, and the job role may heal it.
-    pub async fn enroll(&self, bucket: &str) -> Result<(), AppError> {
-        let queue = self.emulator.with(|world| {
-            let arn = role_arn(world);
-            let role = Role::batch(&arn, bucket, STATE_BUCKET);
-            match world.iam.role_mut(&arn) {
-                Some(known) => known.statements.extend(role.statements),
-                None => world.iam.put(role),
-            }
-            world.queues.get(QUEUE).map(|queue| queue.arn.clone()).unwrap_or_default()
-        });
-        let events =
-            ["s3:Replication:OperationFailedReplication", "s3:Replication:OperationNotTracked"];
-        let configuration = QueueConfiguration::builder()
-            .id("resilver")
-            .queue_arn(queue)
-            .set_events(Some(events.map(Event::from).to_vec()))
-            .build()
-            .map_err(|why| {
-                AppError::Setup("PutBucketNotificationConfiguration", why.to_string())
-            })?;
-        let document =
-            NotificationConfiguration::builder().queue_configurations(configuration).build();
-        let call = self.clients.s3.put_bucket_notification_configuration().bucket(bucket);
-        let sent = call.notification_configuration(document).send().await;
-        sent.map(drop).map_err(|why| {
-            AppError::Setup("PutBucketNotificationConfiguration", format!("{why:?}"))
-        })
     }
 
     /// Runs every invocation that is offered, at the same time as Lambda does, and those that come of
@@ -179,47 +121,82 @@ impl App {
                 if let Err(why) = &answer {
                     tracing::warn!(function = invocation.function, why, "the function failed");
                 }
+                let name = self.function(&invocation.function).map(|function| function.code);
+                let name = name.map(|code| functions::short(&code).to_owned());
                 self.emulator.with(|world| world.finish_invocation(&invocation.id, answer));
-                ran.insert(invocation.function);
+                ran.insert(name.unwrap_or(invocation.function));
             }
         }
     }
 
-    /// Runs one function.
+    /// Runs one function, which its name in the account or among people names.
+    ///
+    /// # Errors
+    /// Its own, in words.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<Value, String> {
-        let Invocation { id, function, payload, time, .. } = invocation;
-        let woken = Woken::of(payload, id);
-        match function.as_str() {
-            "collect" => {
-                let batch =
-                    serde_json::from_value(payload.clone()).map_err(|why| why.to_string())?;
-                let woken = Woken::at(Timestamp(*time), id);
-                Ok(json!(resilver_collect::handle(&self.collect, &woken, batch).await))
-            }
-            "launch" => self.launch(&woken.map_err(|why| why.to_string())?).await,
-            "settle" => {
-                let woken = woken.map_err(|why| why.to_string())?;
-                let done = resilver_settle::handle(&self.settle, &woken, payload).await;
-                done.map_err(|why| why.to_string())
-            }
-            "notify" => self.notify(Timestamp(*time), payload).await,
-            other => Err(format!("there is no function {other}")),
-        }
+        let name = &invocation.function;
+        let function = self.function(name).ok_or_else(|| format!("there is no function {name}"))?;
+        let handler = self.start(&function).map_err(|why| why.to_string())?;
+        handler.run(invocation).await
     }
 
-    /// Installs other limits.
-    pub fn limit(&mut self, limits: Limits) {
-        self.launch.limits = limits;
+    /// A function of the stack.
+    fn function(&self, name: &str) -> Option<Function> {
+        self.emulator.with(|world| {
+            let known = world.lambda.function(name);
+            let mut all = world.lambda.functions();
+            known.or_else(|| all.find(|it| functions::short(&it.code) == name)).cloned()
+        })
+    }
+
+    /// The handler of a function: one that has started as the function is now, or one that starts.
+    fn start(&self, function: &Function) -> Result<Handler, SettingsError> {
+        let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, handler)) =
+            warm.get(&function.name).filter(|(as_it_was, _)| as_it_was == function)
+        {
+            return Ok(handler.clone());
+        }
+        let handler = Handler::start(&self.emulator, function)?;
+        warm.insert(function.name.clone(), (function.clone(), handler.clone()));
+        Ok(handler)
+    }
+
+    /// Starts every function, so that what is wrong with one is said at once.
+    fn start_all(&self) -> Result<(), AppError> {
+        let all = |world: &mut World| world.lambda.functions().cloned().collect::<Vec<_>>();
+        for function in self.emulator.with(all) {
+            self.start(&function)?;
+        }
+        Ok(())
     }
 
     /// Runs `launch` once.
+    ///
+    /// # Errors
+    /// Its own, in words.
     pub async fn launch(&self, woken: &Woken) -> Result<Value, String> {
-        resilver_launch::handle(&self.launch, woken).await.map_err(|why| why.to_string())
+        let time = woken.now.to_string();
+        self.call("launch", &woken.id, woken.now, json!({ "time": time })).await
     }
 
     /// Runs `notify` on one event.
+    ///
+    /// # Errors
+    /// Its own, in words.
     pub async fn notify(&self, now: Timestamp, event: &Value) -> Result<Value, String> {
-        resilver_notify::handle(&self.notify, now, event).await.map_err(|why| why.to_string())
+        self.call("notify", "notify", now, event.clone()).await
+    }
+
+    async fn call(
+        &self,
+        function: &str,
+        id: &str,
+        now: Timestamp,
+        payload: Value,
+    ) -> Result<Value, String> {
+        let (id, function) = (id.to_owned(), function.to_owned());
+        self.invoke(&Invocation { id, function, payload, time: now.0, attempt: 0 }).await
     }
 
     /// Lets time pass, the functions at work.
@@ -264,9 +241,10 @@ impl App {
     /// left or is a person's, and all is said.
     async fn is_quiet(&self, bucket: &Bucket, head: Option<&Head>) -> Result<bool, AppError> {
         let still = self.emulator.with(|world| {
-            let queue = world.queues.get(QUEUE).map(queue::Queue::depth).unwrap_or_default();
+            let queues = world.lambda.mappings().map(|mapping| world.queues.get(&mapping.queue));
+            let mut queues = queues.flatten();
             let agenda = world.agenda.iter().all(|(_, task)| matches!(task, Task::Schedule(_)));
-            agenda && queue == (0, 0) && world.lambda.is_idle()
+            agenda && queues.all(|queue| queue.depth() == (0, 0)) && world.lambda.is_idle()
         });
         if !still || head.is_some_and(|head| laws::it_has_ended(head).is_err()) {
             return Ok(false);
@@ -294,45 +272,4 @@ impl App {
         }
         Ok(())
     }
-}
-
-fn role_arn(world: &World) -> String {
-    format!("arn:aws:iam::{}:role/resilver-batch", world.config.account)
-}
-
-/// The queue, the schedules and the rules.
-fn wire(world: &mut World, options: &Options) -> Result<(), Refusal> {
-    let dead = queue::create(world, "resilver-failures-dead", VISIBILITY, None)?;
-    let failures = queue::create(world, QUEUE, VISIBILITY, Some((dead, RECEIVES_MAX)))?;
-    let mapping = Mapping {
-        queue: failures,
-        function: "collect".to_owned(),
-        batch_size: 10_000,
-        window: options.window,
-        report_failures: true,
-    };
-    lambda::map(world, mapping);
-    schedule::create(world, "resilver-launch", options.launch_every, "launch", None)?;
-    schedule::create(world, "resilver-settle", "rate(15 minutes)", "settle", None)?;
-    let jobs = json!({
-        "source": ["aws.s3"],
-        "detail-type": ["AWS Service Event via CloudTrail"],
-        "detail": {
-            "eventSource": ["s3.amazonaws.com"],
-            "eventName": ["JobStatusChanged"],
-            "serviceEventDetails": {"status": ["Complete", "Failed", "Cancelled", "Suspended"]},
-        },
-    });
-    let notices = json!({"source": [NOTICE_SOURCE], "detail-type": [NOTICE_DETAIL_TYPE]});
-    for (rule, pattern, function) in
-        [("resilver-jobs", jobs, "settle"), ("resilver-notices", notices, "notify")]
-    {
-        bus::put_rule(world, rule, &pattern.to_string(), true)?;
-        let arn = format!(
-            "arn:aws:lambda:{}:{}:function:{function}",
-            world.config.region, world.config.account
-        );
-        bus::put_target(world, rule, function, &arn)?;
-    }
-    Ok(())
 }

@@ -56,6 +56,12 @@ pub struct LocalArgs {
     /// Send the events of jobs and configurations to the bus of another server.
     #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub events_endpoint: Option<String>,
+    /// Deploy this SAM template of Resilver's functions, and run them as time passes.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data_dir", "sqs_endpoint", "events_endpoint"])]
+    pub template: Option<PathBuf>,
+    /// A parameter of the template; may be given several times.
+    #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = parameter, requires = "template")]
+    pub parameters: Vec<(String, String)>,
     /// Print the ready line as JSON.
     #[arg(long)]
     pub json: bool,
@@ -68,6 +74,11 @@ pub enum Credentials {
     Printed,
     /// Any; nothing is checked.
     Any,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a parameter is KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 fn endpoint(text: &str) -> Result<String, String> {

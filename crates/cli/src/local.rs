@@ -1,18 +1,25 @@
 //! `resilver local`: the bare embedded AWS on a port, for the AWS CLI and every SDK. Nothing heals
-//! behind its users' backs.
+//! behind its users' backs, unless they name a template: then its functions run here, as it wires them.
 
 use std::io::{ErrorKind, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use resilver_emulator::Emulator;
+use resilver_emulator::stack::Template;
 use resilver_emulator::wire::forward::{Elsewhere, Uri};
 use resilver_emulator::wire::journal::JournalError;
 use resilver_emulator::world::Config;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::app::{App, STACK};
 use crate::args::{Credentials, LocalArgs};
 use crate::error::{CliError, Exit};
+
+/// How often it is looked whether a function is woken.
+const TURN: Duration = Duration::from_millis(20);
 
 /// The ready line for programs.
 #[derive(Debug, Serialize)]
@@ -27,7 +34,7 @@ struct Ready<'a> {
 /// Serves until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// Exit code 1 when the address cannot be listened at.
+/// Exit code 1 when the address cannot be listened at, 2 when the template is not deployed.
 pub async fn run(args: &LocalArgs) -> Result<Exit, CliError> {
     let config = config(args)?;
     let emulator = match &args.data_dir {
@@ -37,6 +44,10 @@ pub async fn run(args: &LocalArgs) -> Result<Exit, CliError> {
     let elsewhere = Elsewhere {
         sqs: endpoint(args.sqs_endpoint.as_deref())?,
         events: endpoint(args.events_endpoint.as_deref())?,
+    };
+    let app = match &args.template {
+        None => None,
+        Some(file) => Some(deploy(file, &args.parameters, &emulator).await?),
     };
     let server =
         emulator.serve_beside(args.listen, args.speed, elsewhere).await.map_err(|why| {
@@ -55,10 +66,48 @@ pub async fn run(args: &LocalArgs) -> Result<Exit, CliError> {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        () = work(app) => {}
     }
     server.stop().await;
     emulator.close().await;
     Ok(Exit::Done)
+}
+
+/// Deploys a template, and says on stderr what it has wired.
+async fn deploy(
+    file: &Path,
+    parameters: &[(String, String)],
+    emulator: &Emulator,
+) -> Result<App, CliError> {
+    let unread = |why| {
+        CliError::path(format!("{} cannot be read: {why}", file.display()), "name a template")
+    };
+    let text = std::fs::read_to_string(file).map_err(unread)?;
+    let wrong = |what: String| {
+        let next = "correct the template, or what --parameter gives it";
+        CliError {
+            code: "template",
+            ..CliError::usage(format!("{}: {what}", file.display()), next)
+        }
+    };
+    let template = Template::read(&text).map_err(|why| wrong(why.to_string()))?;
+    let answers = parameters.iter().cloned().collect();
+    let app = App::install(emulator.clone(), Arc::new(template), STACK, &answers).await;
+    let app = app.map_err(|why| wrong(why.to_string()))?;
+    let lines: String = app.wiring().iter().map(|line| format!("  {line}\n")).collect();
+    // Nobody may be there to read it, and that is no reason to stop.
+    let _ = write!(std::io::stderr(), "The stack {STACK} of {}:\n\n{lines}", file.display());
+    Ok(app)
+}
+
+/// Runs the functions as they are woken, for ever; the clock is the server's.
+async fn work(app: Option<App>) {
+    let Some(app) = app else { return std::future::pending().await };
+    let mut pause = tokio::time::interval(TURN);
+    loop {
+        pause.tick().await;
+        app.turn().await;
+    }
 }
 
 /// An endpoint as an address.

@@ -9,6 +9,7 @@
 //! `NotImplemented`, loudly. It knows nothing of Resilver: it has to be able to disagree with it.
 
 mod gzip;
+pub mod stack;
 pub mod wire;
 pub mod world;
 
@@ -249,6 +250,14 @@ impl Emulator {
     /// Everything that was posted to hosts that are not AWS, in order.
     pub fn outbox(&self) -> Vec<Posted> {
         self.shared.outbox(|outbox| outbox.posted.clone())
+    }
+
+    /// Takes what was sent to this address first out of the outbox: its body.
+    pub fn take_posted(&self, url: &str) -> Option<Bytes> {
+        self.shared.outbox(|outbox| {
+            let at = outbox.posted.iter().position(|posted| posted.url == url)?;
+            Some(outbox.posted.remove(at).body)
+        })
     }
 
     /// Answers the next `times` posts to addresses that begin with `prefix` with `status`.

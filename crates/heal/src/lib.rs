@@ -29,7 +29,13 @@ pub mod survey;
 
 pub mod circuit;
 
+pub mod enrolment;
+
 pub mod backfill;
+
+pub mod configuration;
+
+pub mod finding;
 
 pub mod ledger;
 

@@ -16,6 +16,20 @@ pub const LISTING_MICRO_USD_A_MILLION: u64 = 15_000;
 /// A replication configuration that was read is believed once it was read again, unchanged, so much
 /// later: S3 answers with an old one for a while (S3 User Guide: Welcome, on consistency).
 pub const CONFIG_SETTLES_MS: u64 = minutes(5);
+/// Configurations that came and went before one settled and are kept, to find what each of them left
+/// out; the oldest are forgotten.
+pub const CONFIGS_PASSED_MAX: usize = 8;
+/// Covers of former configurations that are remembered; past that they are taken for whole buckets.
+pub const COVERS_REMEMBERED_MAX: usize = 1_000;
+/// Clauses that one backfill carries as its reasons.
+pub const BACKFILL_REASONS_MAX: usize = 20;
+/// A changed configuration that no event has told of for so long means that there is no trail.
+/// CloudTrail takes minutes, and promises nothing.
+pub const TRAIL_HEARD_MS: u64 = hours(1);
+/// How often blind spots are looked for where nothing changed.
+pub const FINDINGS_EVERY_MS: u64 = hours(1);
+/// A finding that was gone for so long is told anew when it is back.
+pub const FINDING_GONE_MS: u64 = days(1);
 /// Active Batch Replication jobs that AWS allows an account (S3 User Guide: batch-ops).
 pub const ACCOUNT_JOBS_MAX: u32 = 6;
 /// Bytes of a result file that one verdict chunk covers.
@@ -70,6 +84,24 @@ pub const CONFIRM_CADENCE_MS: [u64; 8] =
     [minutes(1), minutes(5), minutes(15), hours(1), hours(3), hours(8), hours(12), hours(24)];
 /// Pauses before a failed row whose reason may pass is tried again, by attempts so far.
 pub const RETRY_CADENCE_MS: [u64; 5] = [minutes(5), minutes(30), hours(2), hours(8), hours(24)];
+
+/// Entries that S3 takes in one bucket's notification document (AWS General Reference: S3 quotas).
+pub const NOTIFICATION_ENTRIES_MAX: usize = 100;
+/// How often one run of `enroll` writes a document that another tool overwrites meanwhile.
+pub const ENROLL_WRITES_MAX: usize = 5;
+/// Pauses before a document is read again that does not show what was written: S3 may answer with an
+/// older one for a moment.
+pub const ENROLL_READ_PAUSES_MS: [u64; 2] = [0, 2_000];
+/// Pauses before S3 is asked again that could not send to our queue: a queue's policy takes up to 60
+/// seconds to arrive (SQS Developer Guide: sqs-basic-examples-of-sqs-policies).
+pub const ENROLL_QUEUE_PAUSES_MS: [u64; 5] = [2_000, 4_000, 8_000, 16_000, 30_000];
+/// Buckets that `enroll` works on at the same time.
+pub const ENROLL_AT_ONCE: usize = 8;
+/// What is left of the function's time when CloudFormation is answered, done or not.
+pub const ENROLL_ANSWER_MS: u64 = 15_000;
+/// Characters of the sentence that CloudFormation is told; its answers have 4,096 bytes at most
+/// (CloudFormation User Guide: crpg-ref-responses).
+pub const ENROLL_REASON_MAX: usize = 1_000;
 
 /// The limits that a user may move.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

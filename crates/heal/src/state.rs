@@ -35,13 +35,18 @@ pub enum StateKey<'a> {
     /// launch, by compare-and-swap.
     Account,
     /// `outbox/<bucket>/<id>.json`: a notice that came up outside a commit of the ledger. Written by
-    /// collect and settle, only if absent; deleted by launch once it is said.
+    /// collect, settle and backfill, only if absent; deleted by launch once it is said.
     Outbox(&'a Bucket, &'a str),
     /// `enrolled/<bucket>.json`: what was merged into the bucket's notification document. Written by
     /// enroll, by compare-and-swap; read by backfill, launch and doctor; deleted when it leaves.
     Enrolled(&'a Bucket),
-    /// `configs/<bucket>.json`: the last replication configuration that was seen, and what was found
-    /// amiss with it. Written by backfill, by compare-and-swap.
+    /// `unenrolled/<bucket>.json`: why a bucket that should be enrolled is not, so that it is told once.
+    /// Written by enroll; deleted when the bucket is enrolled or no longer wanted.
+    Unenrolled(&'a Bucket),
+    /// `enrolment.json`: whether the stack is installed. Written by enroll when CloudFormation says so.
+    Enrolment,
+    /// `configs/<bucket>.json`: the last replication configuration that was acted on, and what was
+    /// found amiss; of the state bucket, only that. Written by backfill, by compare-and-swap.
     Config(&'a Bucket),
     /// `backfills/<bucket>/<id>.json`: a backfill that is asked for. Written by backfill and people,
     /// only if absent; deleted by launch once its head has it.
@@ -84,6 +89,8 @@ impl fmt::Display for StateKey<'_> {
             Self::Account => write!(f, "account.json"),
             Self::Outbox(bucket, id) => write!(f, "outbox/{bucket}/{id}.json"),
             Self::Enrolled(bucket) => write!(f, "enrolled/{bucket}.json"),
+            Self::Unenrolled(bucket) => write!(f, "unenrolled/{bucket}.json"),
+            Self::Enrolment => write!(f, "enrolment.json"),
             Self::Config(bucket) => write!(f, "configs/{bucket}.json"),
             Self::Backfill(bucket, id) => write!(f, "backfills/{bucket}/{id}.json"),
             Self::Generated(bucket) => write!(f, "generated/{bucket}"),
@@ -106,6 +113,8 @@ pub enum StatePrefix<'a> {
     AllOutboxes,
     /// Every bucket that is enrolled, one document each.
     AllEnrolled,
+    /// Every bucket that should be enrolled and is not, one document each.
+    AllUnenrolled,
     /// Backfills of every bucket: its common prefixes are the buckets that have some asked for.
     AllBackfills,
     /// Segments of one bucket.
@@ -127,6 +136,7 @@ impl fmt::Display for StatePrefix<'_> {
             Self::AllLedgers => write!(f, "ledger/"),
             Self::AllOutboxes => write!(f, "outbox/"),
             Self::AllEnrolled => write!(f, "enrolled/"),
+            Self::AllUnenrolled => write!(f, "unenrolled/"),
             Self::AllBackfills => write!(f, "backfills/"),
             Self::Failures(bucket) => write!(f, "failures/{bucket}/"),
             Self::Ledger(bucket) => write!(f, "ledger/{bucket}/"),

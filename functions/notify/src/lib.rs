@@ -45,7 +45,7 @@ impl Ctx {
     /// Reads the function's settings.
     pub fn new(clients: Clients, settings: &mut Settings) -> Self {
         let bucket = settings.required("RESILVER_STATE_BUCKET");
-        let chats: Vec<Chat> = settings.json("RESILVER_CHATS").unwrap_or_default();
+        let mut chats: Vec<Chat> = settings.json("RESILVER_CHATS").unwrap_or_default();
         for (n, chat) in chats.iter().enumerate() {
             let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             let taken = chats.iter().take(n).any(|other| other.name == chat.name);
@@ -57,6 +57,8 @@ impl Ctx {
                 settings.problem("RESILVER_CHATS", &why);
             }
         }
+        // The template has a place for each kind of chat, and nothing in those that nobody uses.
+        chats.retain(|chat| !chat.url.is_empty());
         Self { store: Store::new(clients.clone(), bucket), clients, chats }
     }
 }

@@ -2,6 +2,8 @@
 //! what the role's policies and the resource's allow; another account what a bucket's policy allows it
 //! (Service Authorization Reference: actions, resources, and condition keys for Amazon S3).
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
@@ -14,7 +16,7 @@ use crate::world::fault::Service;
 use crate::world::object::Encryption;
 use crate::world::policy::Decision;
 use crate::world::queue::name_of;
-use crate::world::{Answer, Refusal, World, access};
+use crate::world::{Answer, Refusal, World, access, bus};
 
 /// Operations whose action has another name. What is not here is called as its operation.
 const ACTIONS: [(&str, &str); 35] = [
@@ -209,15 +211,15 @@ fn allowed(
         (bucket, key) => format!("arn:aws:s3:::{bucket}/{key}"),
     };
     let root = format!("arn:aws:iam::{}:root", caller.account);
-    let principal = caller.role.as_deref().unwrap_or(&root);
-    let decisions = access::decisions(world, principal, (action, bucket, &resource), context);
+    let place = (action, bucket, resource.as_str());
+    let theirs = || access::decisions(world, &root, place, context).1;
     let fine = match (&caller.role, world.buckets.get(bucket)) {
-        (Some(role), _) => access::together(world, role, bucket, decisions),
+        (Some(role), _) => access::session(world, role, place, context),
         // Whose name it is, CreateBucket finds out itself.
         (None, _) if action == "s3:CreateBucket" => true,
-        (None, Some(owned)) if owned.owner != caller.account => decisions.1 == Decision::Allowed,
+        (None, Some(owned)) if owned.owner != caller.account => theirs() == Decision::Allowed,
         // What a bucket's policy denies everybody, it denies the account too, which can still change it.
-        (None, Some(_)) if !action.ends_with("BucketPolicy") => decisions.1 != Decision::Denied,
+        (None, Some(_)) if !action.ends_with("BucketPolicy") => theirs() != Decision::Denied,
         // What is not there is refused in its own words.
         (None, _) => true,
     };
@@ -246,7 +248,21 @@ fn check_service(
         Service::Sts => return Ok(()),
     };
     let action = format!("{service}:{}", asked.operation);
+    if asked.service == Service::Events && asked.operation == "PutEvents" {
+        return buses(request)
+            .iter()
+            .try_for_each(|bus| permitted(world, caller, &action, &bus::bus_arn(world, bus)));
+    }
     permitted(world, caller, &action, &resource_of(world, asked, request))
+}
+
+/// The buses that a PutEvents is about, each once.
+fn buses(request: &Request<Bytes>) -> BTreeSet<String> {
+    let input = serde_json::from_slice::<Value>(request.body()).unwrap_or_default();
+    let entries = input.get("Entries").and_then(Value::as_array).into_iter().flatten();
+    let named =
+        |entry: &Value| entry.get("EventBusName").and_then(Value::as_str).map(str::to_owned);
+    entries.map(|entry| named(entry).unwrap_or_default()).collect()
 }
 
 /// The ARN of what a call is about; `*` where it is about nothing that has one.
@@ -262,11 +278,11 @@ fn resource_of(world: &World, asked: &Asked, request: &Request<Bytes>) -> String
     let found = match asked.service {
         Service::Sqs => named(&["QueueUrl", "QueueName"])
             .map(|queue| format!("arn:aws:sqs:{region}:{account}:{}", name_of(&queue))),
-        Service::Events if asked.operation == "PutEvents" => {
-            Some(format!("arn:aws:events:{region}:{account}:event-bus/default"))
+        Service::Events if asked.operation.contains("EventBus") => {
+            named(&["Name"]).map(|bus| bus::bus_arn(world, &bus))
         }
         Service::Events => named(&["Rule", "Name"])
-            .map(|rule| format!("arn:aws:events:{region}:{account}:rule/{rule}")),
+            .map(|rule| bus::rule_arn(world, &named(&["EventBusName"]).unwrap_or_default(), &rule)),
         Service::Kms => named(&["KeyId", "TargetKeyId"])
             .map(|key| world.kms.resolve(&kms::arn_of(world, &key, caller_of(request))).to_owned()),
         Service::Iam => form("PolicyArn")
@@ -288,7 +304,7 @@ fn caller_of(request: &Request<Bytes>) -> &str {
 /// Whether a session's role allows this; whoever is no session may do it anyway.
 fn permitted(world: &World, caller: &Caller, action: &str, resource: &str) -> Answer<()> {
     match &caller.role {
-        Some(role) if !access::own(world, role, action, resource) => {
+        Some(role) if !access::own(world, role, (action, resource), &[]) => {
             let message = format!(
                 "User: {role} is not authorized to perform: {action} on resource: {resource}"
             );
@@ -298,7 +314,8 @@ fn permitted(world: &World, caller: &Caller, action: &str, resource: &str) -> An
     }
 }
 
-/// Whether the caller may hand this role to S3.
+/// Whether the caller may hand this role to S3. S3 is not said to bring `iam:PassedToService` for a job, so a
+/// condition on it is not met.
 ///
 /// # Errors
 /// 403 `AccessDenied`.

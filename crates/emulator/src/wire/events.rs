@@ -1,10 +1,10 @@
-//! EventBridge's wire: AWS JSON 1.1, the operation in `X-Amz-Target`. Only the default bus.
+//! EventBridge's wire: AWS JSON 1.1, the operation in `X-Amz-Target`.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::json::{Call, answer, refuse, text};
-use crate::world::bus::{self, BusEvent};
+use crate::world::bus::{self, BusEvent, Target};
 use crate::world::refusal::{Answer, Refusal};
 use crate::world::{Millis, World};
 
@@ -28,11 +28,6 @@ pub fn handle(world: &mut World, request: &http::Request<Bytes>) -> http::Respon
 }
 
 fn run(world: &mut World, operation: &str, input: &Value) -> Answer<Value> {
-    let bus = text(input, "EventBusName");
-    if !matches!(bus, "" | "default") && !bus.ends_with(":event-bus/default") {
-        let message = format!("there is no event bus {bus}: only the default one is emulated");
-        return Err(Refusal::new(400, "ResourceNotFoundException", message));
-    }
     match operation {
         "PutEvents" => put_events(world, input),
         "PutRule" => put_rule(world, input),
@@ -42,9 +37,44 @@ fn run(world: &mut World, operation: &str, input: &Value) -> Answer<Value> {
         "DeleteRule" => delete(world, input),
         "EnableRule" => switch(world, input, true),
         "DisableRule" => switch(world, input, false),
-        "ListRules" => Ok(json!({ "Rules": rules(world) })),
+        "ListRules" => Ok(json!({ "Rules": rules(world, bus_of(input))? })),
+        "CreateEventBus" => create_bus(world, input),
+        "DeleteEventBus" => bus::delete(world, text(input, "Name")).map(|()| json!({})),
+        "DescribeEventBus" => describe_bus(world, text(input, "Name")),
+        "ListEventBuses" => list_buses(world),
         other => Err(Refusal::new(501, "NotImplemented", format!("{other} is not emulated"))),
     }
+}
+
+fn bus_of(input: &Value) -> &str {
+    text(input, "EventBusName")
+}
+
+fn create_bus(world: &mut World, input: &Value) -> Answer<Value> {
+    let name = text(input, "Name");
+    if !is_name(name, 256) || name == bus::DEFAULT {
+        let message =
+            "Name must have 1 to 256 characters of [A-Za-z0-9._-], and be another than default";
+        return Err(Refusal::new(400, "ValidationException", message));
+    }
+    bus::create(world, name)?;
+    Ok(json!({ "EventBusArn": bus::bus_arn(world, name) }))
+}
+
+fn describe_bus(world: &World, name: &str) -> Answer<Value> {
+    world.bus.rules(name)?;
+    Ok(json!({"Name": bus::name_of(name), "Arn": bus::bus_arn(world, name)}))
+}
+
+fn list_buses(world: &World) -> Answer<Value> {
+    let all: Answer<Vec<Value>> = world.bus.names().map(|name| describe_bus(world, name)).collect();
+    Ok(json!({ "EventBuses": all? }))
+}
+
+/// Whether a name has as many characters as it may, and none that it may not.
+fn is_name(name: &str, most: usize) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    (1..=most).contains(&name.len()) && name.bytes().all(fits)
 }
 
 fn put_events(world: &mut World, input: &Value) -> Answer<Value> {
@@ -73,9 +103,14 @@ fn put_event(world: &mut World, entry: &Value) -> Value {
         let message = "Source, DetailType and Detail, a JSON object, are required";
         return json!({"ErrorCode": "MalformedDetail", "ErrorMessage": message});
     };
+    let bus = bus_of(entry);
+    if let Err(refusal) = world.bus.rules(bus) {
+        return json!({"ErrorCode": refusal.code, "ErrorMessage": refusal.message});
+    }
     let id = world.rng.uuid();
     let seconds = entry.get("Time").and_then(Value::as_f64);
     let event = BusEvent {
+        bus: bus.to_owned(),
         id: id.clone(),
         source: source.to_owned(),
         detail_type: kind.to_owned(),
@@ -96,8 +131,7 @@ fn texts(input: &Value, name: &str) -> Vec<String> {
 
 fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
     let name = text(input, "Name");
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    if !(1..=64).contains(&name.len()) || !name.bytes().all(fits) {
+    if !is_name(name, 64) {
         let message = "Name must have 1 to 64 characters of [A-Za-z0-9._-]";
         return Err(Refusal::new(400, "ValidationException", message));
     }
@@ -106,12 +140,13 @@ fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
         return Err(Refusal::new(400, "InvalidEventPatternException", message));
     }
     let enabled = text(input, "State") != "DISABLED";
-    bus::put_rule(world, name, text(input, "EventPattern"), enabled)?;
-    Ok(json!({ "RuleArn": arn(world, name) }))
+    let bus = bus_of(input);
+    bus::put_rule(world, bus, name, text(input, "EventPattern"), enabled)?;
+    Ok(json!({ "RuleArn": bus::rule_arn(world, bus, name) }))
 }
 
 fn put_targets(world: &mut World, input: &Value) -> Answer<Value> {
-    find(world, text(input, "Rule"))?;
+    find(world, input, "Rule")?;
     let targets = || input.get("Targets").and_then(Value::as_array).into_iter().flatten();
     // All of them are looked at before the first is taken.
     for target in targets() {
@@ -119,19 +154,37 @@ fn put_targets(world: &mut World, input: &Value) -> Answer<Value> {
             let message = "A target needs an Id and an Arn";
             return Err(Refusal::new(400, "ValidationException", message));
         }
-        let shaped = ["Input", "InputPath", "InputTransformer"];
+        let shaped = ["InputPath", "InputTransformer"];
         if let Some(name) = shaped.iter().find(|name| target.get(**name).is_some()) {
             return Err(Refusal::new(501, "NotImplemented", format!("{name} is not emulated")));
         }
+        given(target)?;
     }
     for target in targets() {
-        bus::put_target(world, text(input, "Rule"), text(target, "Id"), text(target, "Arn"))?;
+        let rule = (bus_of(input), text(input, "Rule"));
+        let dead_letters = target.pointer("/DeadLetterConfig/Arn").and_then(Value::as_str);
+        let made = Target {
+            arn: text(target, "Arn").to_owned(),
+            input: given(target)?,
+            dead_letters: dead_letters.map(str::to_owned),
+        };
+        bus::put_target(world, rule, text(target, "Id"), made)?;
     }
     Ok(json!({"FailedEntryCount": 0, "FailedEntries": []}))
 }
 
+/// `Input`: the JSON text that a target is given instead of the event.
+fn given(target: &Value) -> Answer<Option<Value>> {
+    let Some(text) = target.get("Input").and_then(Value::as_str) else { return Ok(None) };
+    let wrong = |why: serde_json::Error| {
+        let message = format!("Input is no JSON text: {why}");
+        Refusal::new(400, "ValidationException", message)
+    };
+    serde_json::from_str(text).map(Some).map_err(wrong)
+}
+
 fn remove_targets(world: &mut World, input: &Value) -> Answer<Value> {
-    let rule = find(world, text(input, "Rule"))?;
+    let rule = find(world, input, "Rule")?;
     for id in input.get("Ids").and_then(Value::as_array).into_iter().flatten() {
         rule.targets.remove(id.as_str().unwrap_or_default());
     }
@@ -139,46 +192,43 @@ fn remove_targets(world: &mut World, input: &Value) -> Answer<Value> {
 }
 
 fn describe(world: &mut World, input: &Value) -> Answer<Value> {
-    find(world, text(input, "Name"))?;
+    find(world, input, "Name")?;
     let name = text(input, "Name");
-    let found = rules(world).into_iter().find(|rule| text(rule, "Name") == name);
+    let found = rules(world, bus_of(input))?.into_iter().find(|rule| text(rule, "Name") == name);
     Ok(found.unwrap_or_default())
 }
 
 fn delete(world: &mut World, input: &Value) -> Answer<Value> {
     let name = text(input, "Name");
-    if world.bus.rules.get(name).is_some_and(|rule| !rule.targets.is_empty()) {
+    let rules = world.bus.rules_mut(bus_of(input))?;
+    if rules.get(name).is_some_and(|rule| !rule.targets.is_empty()) {
         let message = "Rule can't be deleted since it has targets.";
         return Err(Refusal::new(400, "ValidationException", message));
     }
-    world.bus.rules.remove(name);
+    rules.remove(name);
     Ok(json!({}))
 }
 
 fn switch(world: &mut World, input: &Value, enabled: bool) -> Answer<Value> {
-    find(world, text(input, "Name"))?.enabled = enabled;
+    find(world, input, "Name")?.enabled = enabled;
     Ok(json!({}))
 }
 
-fn find<'a>(world: &'a mut World, name: &str) -> Answer<&'a mut bus::Rule> {
-    world.bus.rules.get_mut(name).ok_or_else(|| bus::missing(name))
+fn find<'a>(world: &'a mut World, input: &Value, field: &str) -> Answer<&'a mut bus::Rule> {
+    let (bus, name) = (bus_of(input), text(input, field));
+    world.bus.rules_mut(bus)?.get_mut(name).ok_or_else(|| bus::missing(bus, name))
 }
 
-fn rules(world: &World) -> Vec<Value> {
-    let rules = world.bus.rules.iter();
-    rules
-        .map(|(name, rule)| {
-            json!({
-                "Name": name,
-                "Arn": arn(world, name),
-                "EventPattern": rule.text,
-                "State": if rule.enabled { "ENABLED" } else { "DISABLED" },
-                "EventBusName": "default",
-            })
+fn rules(world: &World, bus: &str) -> Answer<Vec<Value>> {
+    let rules = world.bus.rules(bus)?.iter();
+    let told = rules.map(|(name, rule)| {
+        json!({
+            "Name": name,
+            "Arn": bus::rule_arn(world, bus, name),
+            "EventPattern": rule.text,
+            "State": if rule.enabled { "ENABLED" } else { "DISABLED" },
+            "EventBusName": bus::name_of(bus),
         })
-        .collect()
-}
-
-fn arn(world: &World, rule: &str) -> String {
-    format!("arn:aws:events:{}:{}:rule/{rule}", world.config.region, world.config.account)
+    });
+    Ok(told.collect())
 }

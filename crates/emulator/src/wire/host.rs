@@ -36,6 +36,10 @@ pub(super) fn bucket_of(host: &str) -> Option<&str> {
     (bucket != "s3" && !is_account(bucket)).then_some(bucket)
 }
 
+/// Where CloudFormation waits for the answer of a custom resource: a bucket of AWS's own, which no
+/// account has (CloudFormation User Guide: custom resources).
+const ANSWERS: &str = "cloudformation-custom-resource-response-";
+
 /// Whether requests to this host are for the emulator: its own names, AWS's, and this machine.
 pub(super) fn is_ours(host: &str) -> bool {
     let name = name_of(host);
@@ -44,6 +48,9 @@ pub(super) fn is_ours(host: &str) -> bool {
     let under = |base: &str| {
         name.strip_suffix(base).is_some_and(|head| head.is_empty() || head.ends_with('.'))
     };
+    if name.starts_with(ANSWERS) {
+        return false;
+    }
     under(HOST)
         || under("localhost")
         || under("amazonaws.com")
@@ -80,6 +87,11 @@ mod tests {
             ("111122223333.127.0.0.1:9000", None, true),
             ("[::1]:9000", None, true),
             ("hooks.slack.com", None, false),
+            (
+                "cloudformation-custom-resource-response-useast1.s3.us-east-1.amazonaws.com",
+                Some("cloudformation-custom-resource-response-useast1"),
+                false,
+            ),
             ("notamazonaws.com", None, false),
             ("10.0.0.7", None, false),
         ] {

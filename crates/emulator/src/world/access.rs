@@ -11,34 +11,66 @@ use super::policy::{self, Decision, Question};
 pub(crate) fn decisions(
     world: &World,
     principal: &str,
-    (action, name, resource): (&str, &str, &str),
+    place: (&str, &str, &str),
     extra: &[(&str, &str)],
 ) -> (Decision, Decision) {
+    asked(world, principal, place, extra, |question, theirs| (world.iam.decide(question), theirs))
+}
+
+/// Hands on the question and what the bucket's policy says to it.
+fn asked<R>(
+    world: &World,
+    principal: &str,
+    (action, name, resource): (&str, &str, &str),
+    extra: &[(&str, &str)],
+    with: impl FnOnce(&Question<'_>, Decision) -> R,
+) -> R {
+    let bucket = world.buckets.get(name);
     let mut context = vec![
         ("aws:principalarn", principal),
         ("aws:principalaccount", account_of(principal)),
         ("aws:securetransport", "true"),
+        ("s3:tlsversion", "1.3"),
     ];
+    if let Some(bucket) = bucket {
+        context.push(("aws:resourceaccount", &bucket.owner));
+    }
     context.extend_from_slice(extra);
     let question = Question { principal, action, resource, context: &context };
-    let policy = world.buckets.get(name).and_then(|bucket| bucket.policy.as_ref());
+    let policy = bucket.and_then(|bucket| bucket.policy.as_ref());
     let theirs =
         policy.map_or(Decision::Silent, |policy| policy::decide(&policy.statements, &question));
-    (world.iam.decide(&question), theirs)
+    with(&question, theirs)
+}
+
+/// Whether the session of a role may do `action` on `resource`, an object or the whole of the bucket `name`;
+/// `extra` is what its request brings for conditions.
+pub(crate) fn session(
+    world: &World,
+    role: &str,
+    place: (&str, &str, &str),
+    extra: &[(&str, &str)],
+) -> bool {
+    asked(world, role, place, extra, |question, theirs| {
+        let fine = together(world, role, place.1, (world.iam.decide(question), theirs));
+        keep(world, question, fine)
+    })
+}
+
+/// Writes an answer down, where a log is kept.
+fn keep(world: &World, question: &Question<'_>, allowed: bool) -> bool {
+    let own = world.iam.role(question.principal).map(|role| role.statements.as_slice());
+    world.audit.keep(question, own.unwrap_or_default(), allowed);
+    allowed
 }
 
 /// Whether the role may do `action` on `resource`, an object or the whole of the bucket `name`.
 pub(crate) fn bucket(world: &World, role: &str, action: &str, name: &str, resource: &str) -> bool {
-    together(world, role, name, decisions(world, role, (action, name, resource), &[]))
+    session(world, role, (action, name, resource), &[])
 }
 
 /// What the policies of a role and of a bucket come to together.
-pub(crate) fn together(
-    world: &World,
-    role: &str,
-    name: &str,
-    (own, theirs): (Decision, Decision),
-) -> bool {
+fn together(world: &World, role: &str, name: &str, (own, theirs): (Decision, Decision)) -> bool {
     let Some(bucket) = world.buckets.get(name) else {
         return own == Decision::Allowed;
     };
@@ -59,11 +91,22 @@ pub(crate) fn object(world: &World, role: &str, action: &str, name: &str, key: &
     bucket(world, role, action, name, &format!("arn:aws:s3:::{name}/{key}"))
 }
 
-/// Whether the role's own policies let it do `action` on what has no policy of its own.
-pub(crate) fn own(world: &World, role: &str, action: &str, resource: &str) -> bool {
+/// Whether the role's own policies let it do `action` on what has no policy of its own; `extra` is what is
+/// brought for conditions.
+pub(crate) fn own(
+    world: &World,
+    role: &str,
+    (action, resource): (&str, &str),
+    extra: &[(&str, &str)],
+) -> bool {
     let context = [("aws:principalarn", role), ("aws:principalaccount", account_of(role))];
+    let mut context = context.to_vec();
+    if !account_of(resource).is_empty() {
+        context.push(("aws:resourceaccount", account_of(resource)));
+    }
+    context.extend_from_slice(extra);
     let question = Question { principal: role, action, resource, context: &context };
-    world.iam.decide(&question) == Decision::Allowed
+    keep(world, &question, world.iam.decide(&question) == Decision::Allowed)
 }
 
 /// Whether the role is denied `action` on an object by name, which is more than not being allowed it.
@@ -87,12 +130,13 @@ pub(crate) fn key(world: &World, role: &str, action: &str, arn: &str, object: &s
     let question = Question { principal: role, action, resource: arn, context: &context };
     let own = world.iam.decide(&question);
     let theirs = world.kms.decide(arn, &question);
-    match (own, theirs) {
+    let fine = match (own, theirs) {
         (Decision::Denied, _) | (_, Decision::Denied) => false,
         (_, Decision::Silent) => false,
         (_, Decision::Allowed) if account_of(arn) == account_of(role) => true,
         _ => own == Decision::Allowed,
-    }
+    };
+    keep(world, &question, fine)
 }
 
 /// The encryption context of a version's bytes: the object, or the whole bucket under a bucket key (S3 User

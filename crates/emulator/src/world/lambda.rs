@@ -1,6 +1,11 @@
 //! Lambda, as far as it decides who is woken with what: event source mappings that poll a queue in
 //! batches, and asynchronous invocations with retries. It runs no code: an [`Invocation`] is offered,
 //! somebody outside takes it, runs the function, and says how it ended.
+//!
+//! A function may be declared with its role and environment ([`Function`]); a world that was told of none
+//! takes every name for a function that somebody outside runs.
+
+mod function;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,13 +13,16 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use self::function::Function;
 use super::agenda::Task;
 use super::queue::{self, Message};
-use super::{Millis, World};
+use super::{Answer, Millis, World};
 
-/// Pauses before an asynchronous invocation that failed is tried again; then it is dropped (Lambda
+/// Pauses before an asynchronous invocation that failed is tried again; then it is given up (Lambda
 /// Developer Guide: invocation-async-error-handling).
 const RETRIES: [Millis; 2] = [60_000, 120_000];
+/// Between two attempts to read a queue that the function's role may not read any more.
+const UNREADABLE: Millis = 60_000;
 /// Bytes of bodies that a batch takes (Lambda Developer Guide: services-sqs).
 const BATCH_BYTES: usize = 6 * 1024 * 1024;
 
@@ -58,6 +66,7 @@ struct Polled {
 /// Mappings, and invocations that wait for an answer.
 #[derive(Debug, Default)]
 pub struct Lambda {
+    functions: BTreeMap<String, Function>,
     mappings: BTreeMap<String, Polled>,
     offered: VecDeque<Invocation>,
     /// With the queue that it is a batch of.
@@ -69,6 +78,26 @@ pub struct Lambda {
 }
 
 impl Lambda {
+    /// A function that was declared.
+    pub fn function(&self, name: &str) -> Option<&Function> {
+        self.functions.get(name)
+    }
+
+    /// As [`Self::function`], to change what it is given.
+    pub fn function_mut(&mut self, name: &str) -> Option<&mut Function> {
+        self.functions.get_mut(name)
+    }
+
+    /// The functions that were declared, in order of name.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values()
+    }
+
+    /// The mappings, in order of queue.
+    pub fn mappings(&self) -> impl Iterator<Item = &Mapping> {
+        self.mappings.values().map(|polled| &polled.mapping)
+    }
+
     /// Whether nothing is offered and nothing runs.
     pub fn is_idle(&self) -> bool {
         self.offered.is_empty() && self.running.is_empty()
@@ -76,10 +105,36 @@ impl Lambda {
 }
 
 /// Lets a function be woken by a queue; the mapping's id is the queue's name.
-pub fn map(world: &mut World, mapping: Mapping) {
+///
+/// # Errors
+/// 400 `InvalidParameterValueException` when the function's role may not read the queue.
+pub fn map(world: &mut World, mapping: Mapping) -> Answer<()> {
+    function::check_reader(world, &mapping)?;
     let queue = queue::name_of(&mapping.queue).to_owned();
-    world.lambda.mappings.insert(queue.clone(), Polled { mapping, busy: false });
+    let busy = world.lambda.mappings.get(&queue).is_some_and(|polled| polled.busy);
+    world.lambda.mappings.insert(queue.clone(), Polled { mapping, busy });
     wake(world, queue);
+    Ok(())
+}
+
+/// Lets the queue wake nobody any more.
+pub fn unmap(world: &mut World, queue: &str) {
+    world.lambda.mappings.remove(queue::name_of(queue));
+}
+
+/// Declares a function, or changes it.
+pub fn put(world: &mut World, function: Function) {
+    world.lambda.functions.insert(function.name.clone(), function);
+}
+
+/// Forgets a function.
+pub fn delete(world: &mut World, name: &str) {
+    world.lambda.functions.remove(name);
+}
+
+/// Whether there is such a function, as far as the world was told.
+pub fn is_there(world: &World, name: &str) -> bool {
+    world.lambda.functions.is_empty() || world.lambda.functions.contains_key(name)
 }
 
 /// The name of a function, from its ARN or itself.
@@ -111,6 +166,10 @@ pub fn poll(world: &mut World, queue: &str) {
         return;
     };
     let mapping = polled.mapping.clone();
+    if function::check_reader(world, &mapping).is_err() {
+        world.later(UNREADABLE, Task::Poll(queue.to_owned()));
+        return;
+    }
     let mut records = Vec::new();
     let mut receipts = Vec::new();
     let mut bytes = 0;
@@ -186,6 +245,7 @@ impl World {
     /// Takes the next invocation that is offered; it runs until [`World::finish_invocation`].
     pub fn take_invocation(&mut self) -> Option<Invocation> {
         let invocation = self.lambda.offered.pop_front()?;
+        function::logs(self, &invocation.function);
         let queue = self.queue_of(&invocation);
         let running = (invocation.clone(), queue);
         self.lambda.running.insert(invocation.id.clone(), running);
@@ -215,15 +275,18 @@ impl World {
 }
 
 fn finish_async(world: &mut World, mut invocation: Invocation, answer: Result<Value, String>) {
-    if answer.is_ok() {
-        return;
-    }
-    match RETRIES.get(invocation.attempt) {
+    let Err(why) = answer else { return };
+    let function = world.lambda.functions.get(&invocation.function);
+    let retries = function.map_or(RETRIES.len(), |function| function.retries);
+    match RETRIES.get(invocation.attempt).filter(|_| invocation.attempt < retries) {
         Some(pause) => {
             invocation.attempt += 1;
             world.later(*pause, Task::Invoke(invocation));
         }
-        None => world.lambda.dropped += 1,
+        None => {
+            world.lambda.dropped += 1;
+            function::give_up(world, &invocation, &why);
+        }
     }
 }
 

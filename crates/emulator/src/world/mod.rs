@@ -7,6 +7,7 @@
 
 pub(crate) mod access;
 pub mod agenda;
+pub mod audit;
 pub mod bucket;
 pub mod bus;
 pub mod config;
@@ -50,14 +51,16 @@ pub struct World {
     pub kms: kms::Kms,
     /// SQS queues.
     pub queues: queue::Queues,
-    /// The default event bus: rules and targets.
-    pub bus: bus::Bus,
+    /// Event buses: rules and targets.
+    pub bus: bus::Buses,
     /// EventBridge Scheduler.
     pub schedules: schedule::Schedules,
     /// Functions: event source mappings and the invocations that wait for an answer.
     pub lambda: lambda::Lambda,
     /// S3 Batch Operations jobs.
     pub jobs: jobs::Jobs,
+    /// What roles asked for, and what came of it.
+    pub audit: audit::Audit,
     /// Faults to inject, as data.
     pub faults: fault::Faults,
     /// Events for other servers.
@@ -80,10 +83,11 @@ impl World {
             iam: iam::Iam::default(),
             kms: kms::Kms::default(),
             queues: queue::Queues::default(),
-            bus: bus::Bus::default(),
+            bus: bus::Buses::default(),
             schedules: schedule::Schedules::default(),
             lambda: lambda::Lambda::default(),
             jobs: jobs::Jobs::default(),
+            audit: audit::Audit::default(),
             faults: fault::Faults::default(),
             parcels: parcel::Parcels::default(),
             agenda: Agenda::default(),

@@ -56,13 +56,16 @@ pub(super) struct Sender<'a> {
 }
 
 /// Hands a message to the queue of an ARN, wherever that is. One that is not there, or that does not let
-/// the sender in, loses it.
-pub(super) fn hand(world: &mut World, sender: Sender<'_>, arn: &str, body: String) {
+/// the sender in, loses it: false.
+pub(super) fn hand(world: &mut World, sender: Sender<'_>, arn: &str, body: String) -> bool {
     if world.config.queues_elsewhere {
         world.parcels.messages.push_back(Parcel::Message { queue: arn.to_owned(), body });
     } else if !queue::admits(world, arn, sender.service, sender.source) {
         tracing::debug!(queue = arn, service = sender.service, "an event was not let in");
+        return false;
     } else if let Err(refusal) = queue::send(world, arn, body) {
         tracing::debug!(queue = arn, %refusal, "an event found no queue");
+        return false;
     }
+    true
 }

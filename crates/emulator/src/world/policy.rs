@@ -2,9 +2,11 @@
 //! (IAM User Guide: policy evaluation logic, JSON policy element reference).
 //!
 //! Judged are `Effect`, `Principal`, `Action`, `NotAction`, `Resource`, `NotResource`, and conditions on
-//! texts, ARNs and truth over the keys that a request brings. A condition over a key that the request does
-//! not bring is not met, as in IAM. Policy variables (`${…}`) and conditions on dates, numbers and
+//! texts, ARNs, numbers and truth over the keys that a request brings. A condition over a key that the request does
+//! not bring is not met, as in IAM. Policy variables (`${…}`) and conditions on dates and
 //! addresses are refused when a policy is set.
+
+use std::cmp::Ordering;
 
 use serde_json::Value;
 
@@ -14,7 +16,7 @@ use super::{Answer, Refusal};
 const DOCUMENT_MAX: usize = 32 * 1_024;
 
 /// The condition operators that are judged.
-const OPERATORS: [&str; 12] = [
+const OPERATORS: [&str; 18] = [
     "Null",
     "Bool",
     "StringEquals",
@@ -27,6 +29,12 @@ const OPERATORS: [&str; 12] = [
     "ArnNotEquals",
     "ArnLike",
     "ArnNotLike",
+    "NumericEquals",
+    "NumericNotEquals",
+    "NumericLessThan",
+    "NumericLessThanEquals",
+    "NumericGreaterThan",
+    "NumericGreaterThanEquals",
 ];
 
 /// What a statement does when it matches.
@@ -169,6 +177,25 @@ pub fn decide<'a>(
     decision
 }
 
+/// The statements that allow what is asked, by their place, each with the action and the resource that it is
+/// allowed by.
+pub(super) fn grounds<'a>(
+    statements: &'a [Statement],
+    question: &Question<'_>,
+) -> Vec<(usize, &'a str, &'a str)> {
+    let mut grounds = Vec::new();
+    let allow = |one: &&Statement| one.effect == Effect::Allow && one.matches(question);
+    for (at, statement) in statements.iter().enumerate().filter(|(_, one)| allow(one)) {
+        let fits = |pattern: &&String| like(pattern, question.action, true);
+        let about = |pattern: &&String| like(pattern, question.resource, false);
+        for action in statement.actions.iter().filter(fits) {
+            let resources = statement.resources.iter().filter(about);
+            grounds.extend(resources.map(|resource| (at, action.as_str(), resource.as_str())));
+        }
+    }
+    grounds
+}
+
 /// Reads a document. Statements without a `Sid` get `id`.
 ///
 /// # Errors
@@ -294,9 +321,24 @@ impl Condition {
             "StringNotEqualsIgnoreCase" => !any(any_case, value),
             "StringLike" | "ArnLike" | "ArnEquals" => any(like, value),
             "StringNotLike" | "ArnNotLike" | "ArnNotEquals" => !any(like, value),
+            "NumericEquals" => self.compares(value, |it| it.is_eq()),
+            "NumericNotEquals" => !self.compares(value, |it| it.is_eq()),
+            "NumericLessThan" => self.compares(value, |it| it.is_lt()),
+            "NumericLessThanEquals" => self.compares(value, |it| it.is_le()),
+            "NumericGreaterThan" => self.compares(value, |it| it.is_gt()),
+            "NumericGreaterThanEquals" => self.compares(value, |it| it.is_ge()),
             // The parser lets no other pass.
             _ => false,
         }
+    }
+}
+
+impl Condition {
+    /// Whether a number compares so with one of the values.
+    fn compares(&self, value: &str, as_wanted: fn(Ordering) -> bool) -> bool {
+        let Ok(number) = value.parse::<f64>() else { return false };
+        let wanted = self.values.iter().filter_map(|wanted| wanted.parse::<f64>().ok());
+        wanted.filter_map(|wanted| number.partial_cmp(&wanted)).any(as_wanted)
     }
 }
 
@@ -435,6 +477,9 @@ mod tests {
         assert!(of(r#"{"StringEqualsIfExists":{"aws:PrincipalTag/team":"x"}}"#));
         assert!(of(r#"{"StringNotEquals":{"aws:PrincipalTag/team":"x"}}"#));
         assert!(of(r#"{"Null":{"aws:PrincipalTag/team":"true"}}"#));
+        assert!(of(r#"{"NumericGreaterThan":{"aws:SourceAccount":"111122223332"}}"#));
+        assert!(!of(r#"{"NumericLessThan":{"aws:SourceAccount":"111122223333"}}"#));
+        assert!(!of(r#"{"NumericLessThan":{"s3:TlsVersion":"1.2"}}"#), "a key that is not there");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::policy::{self, Decision, Question};
 use super::refusal::{Answer, Refusal};
 use super::{Millis, World};
 
-/// How long a message is kept when nobody takes it (SQS allows up to 14 days).
+/// How long a message is kept unless the queue says otherwise: as long as SQS allows.
 const RETENTION: Millis = 14 * 24 * 3_600_000;
 /// Bytes that a message may have (SQS quotas).
 const MESSAGE_MAX: usize = 1_048_576;
@@ -33,6 +33,8 @@ pub struct Queue {
     pub arn: String,
     /// Milliseconds that a message stays hidden once it is handed out.
     pub visibility: Millis,
+    /// How long a message is kept when nobody takes it, in milliseconds.
+    pub retention: Millis,
     /// Where a message goes that was handed out too often: ARN, and how often is too often.
     pub redrive: Option<(String, u32)>,
     /// Whom its policy lets send; `None` is everybody, for queues that were made behind AWS's back.
@@ -97,7 +99,8 @@ pub fn create(
     check_redrive(world, name, redrive.as_ref())?;
     let queue = world.queues.queues.entry(name.to_owned()).or_default();
     if queue.arn.is_empty() {
-        *queue = Queue { arn: arn.clone(), visibility, redrive, ..Queue::default() };
+        let retention = RETENTION;
+        *queue = Queue { arn: arn.clone(), visibility, retention, redrive, ..Queue::default() };
     }
     Ok(arn)
 }
@@ -282,7 +285,7 @@ impl Queue {
     }
 
     fn take(&mut self, now: Millis, reorder: bool) -> Option<Message> {
-        while self.waiting.front().is_some_and(|message| now - message.sent > RETENTION) {
+        while self.waiting.front().is_some_and(|message| now - message.sent > self.retention) {
             self.waiting.pop_front();
         }
         if reorder { self.waiting.pop_back() } else { self.waiting.pop_front() }

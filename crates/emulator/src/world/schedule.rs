@@ -1,4 +1,8 @@
 //! EventBridge Scheduler: `rate(…)` schedules that wake a function. `cron(…)` and `at(…)` are refused.
+//!
+//! An input may name what only the occurrence knows: `<aws.scheduler.scheduled-time>`,
+//! `<aws.scheduler.execution-id>`, `<aws.scheduler.attempt-number>` and `<aws.scheduler.schedule-arn>`
+//! (EventBridge Scheduler User Guide: adding context attributes).
 
 use std::collections::BTreeMap;
 
@@ -6,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::agenda::Task;
 use super::refusal::{Answer, Refusal};
-use super::{Millis, World, lambda};
+use super::{Millis, World, access, lambda};
 
 /// One schedule.
 #[derive(Debug, Clone)]
@@ -18,14 +22,24 @@ pub struct Schedule {
     due: Millis,
     /// The function that it wakes.
     pub function: String,
-    /// What the function is given; without it, a scheduled event with the occurrence's time.
+    /// What the function is given, with what only the occurrence knows left open; without it, a scheduled
+    /// event with the occurrence's time.
     pub input: Option<Value>,
+    /// The role under which the function is called, an ARN; without one, nobody asks.
+    pub role: Option<String>,
 }
 
 /// All schedules, by name.
 #[derive(Debug, Default)]
 pub struct Schedules {
     schedules: BTreeMap<String, Schedule>,
+}
+
+impl Schedules {
+    /// All schedules, in order of name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Schedule)> {
+        self.schedules.iter().map(|(name, schedule)| (name.as_str(), schedule))
+    }
 }
 
 /// Makes a schedule; its first occurrence is one period from now.
@@ -42,15 +56,49 @@ pub fn create(
         return Err(Refusal::new(409, "ConflictException", message));
     }
     let due = world.now + every;
-    let schedule = Schedule { every, due, function: function.to_owned(), input };
+    let function = function.to_owned();
+    let schedule = Schedule { every, due, function, input, role: None };
     world.schedules.schedules.insert(name.to_owned(), schedule);
     world.later(every, Task::Schedule(name.to_owned()));
     Ok(())
 }
 
+/// Lets a schedule call its function under a role. False if there is no such schedule.
+pub fn assume(world: &mut World, name: &str, role: &str) -> bool {
+    let schedule = world.schedules.schedules.get_mut(name);
+    schedule.map(|schedule| schedule.role = Some(role.to_owned())).is_some()
+}
+
+/// Whether the role of a schedule, if it has one, lets it call the function.
+fn may_call(world: &World, role: Option<&str>, function: &str) -> bool {
+    let Some(role) = role else { return true };
+    let (region, account) = (&world.config.region, &world.config.account);
+    let arn = format!("arn:aws:lambda:{region}:{account}:function:{function}");
+    world.iam.trusts(role, "scheduler.amazonaws.com")
+        && access::own(world, role, ("lambda:InvokeFunction", &arn), &[])
+}
+
 /// Deletes a schedule; occurrences that are due are forgotten.
 pub fn delete(world: &mut World, name: &str) -> bool {
     world.schedules.schedules.remove(name).is_some()
+}
+
+/// The texts of an input, with what only the occurrence knows.
+fn filled(input: &Value, attributes: &[(&str, &str)]) -> Value {
+    match input {
+        Value::String(text) => {
+            let fill = |text: String, (name, value): &(&str, &str)| {
+                text.replace(&format!("<aws.scheduler.{name}>"), value)
+            };
+            Value::String(attributes.iter().fold(text.clone(), fill))
+        }
+        Value::Array(list) => list.iter().map(|one| filled(one, attributes)).collect(),
+        Value::Object(fields) => {
+            let each = |(name, value): (&String, &Value)| (name.clone(), filled(value, attributes));
+            Value::Object(fields.iter().map(each).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// One occurrence.
@@ -60,22 +108,35 @@ pub fn fire(world: &mut World, name: &str) {
         return;
     };
     schedule.due = now + schedule.every;
-    let Schedule { every, function, input, .. } = schedule.clone();
+    let Schedule { every, function, input, role, .. } = schedule.clone();
     let id = world.rng.uuid();
-    let payload = input.unwrap_or_else(|| {
+    let time = lambda::rfc3339(now);
+    let (region, account) = (&world.config.region, &world.config.account);
+    let arn = format!("arn:aws:scheduler:{region}:{account}:schedule/default/{name}");
+    let attributes = [
+        ("scheduled-time", time.as_str()),
+        ("execution-id", &id),
+        ("attempt-number", "1"),
+        ("schedule-arn", &arn),
+    ];
+    let payload = input.map(|input| filled(&input, &attributes)).unwrap_or_else(|| {
         json!({
             "version": "0",
             "id": id,
             "detail-type": "Scheduled Event",
             "source": "aws.scheduler",
-            "account": world.config.account,
-            "time": lambda::rfc3339(world.now),
-            "region": world.config.region,
-            "resources": [format!("arn:aws:scheduler:{}:{}:schedule/default/{name}", world.config.region, world.config.account)],
+            "account": account,
+            "time": time,
+            "region": region,
+            "resources": [arn],
             "detail": {},
         })
     });
-    lambda::invoke(world, &function, payload);
+    if lambda::is_there(world, &function) && may_call(world, role.as_deref(), &function) {
+        lambda::invoke(world, &function, payload);
+    } else {
+        tracing::debug!(schedule = name, function, "a schedule could not call its function");
+    }
     world.later(every, Task::Schedule(name.to_owned()));
 }
 
@@ -101,6 +162,16 @@ fn rate(expression: &str) -> Answer<Millis> {
 mod tests {
     use super::*;
     use crate::world::Config;
+
+    #[test]
+    fn an_input_is_given_what_only_the_occurrence_knows() {
+        let mut world = World::new(Config::default());
+        let input = json!({"time": "<aws.scheduler.scheduled-time>", "list": ["<x>", 1]});
+        create(&mut world, "s", "rate(1 hour)", "f", Some(input)).unwrap();
+        world.advance_to(world.now + 3_600_000);
+        let given = world.take_invocation().unwrap().payload;
+        assert_eq!(given, json!({"time": "2026-01-01T01:00:00Z", "list": ["<x>", 1]}));
+    }
 
     #[test]
     fn a_schedule_that_was_made_again_fires_once_a_period() {

@@ -5,7 +5,8 @@ use s3s::{S3Request, S3Response, S3Result, dto};
 use super::fields::{millis, timestamp};
 use super::plain;
 use crate::world::lifecycle::{Expiration, Filter, Noncurrent, Rule, When, of, validate};
-use crate::world::ops::{bucket, bucket_mut};
+use crate::world::ops::bucket;
+use crate::world::ops::bucket::put_lifecycle;
 use crate::world::{Answer, Refusal, World};
 
 pub(super) fn put(
@@ -19,7 +20,7 @@ pub(super) fn put(
         rule.id = world.rng.uuid();
     }
     validate(&rules)?;
-    bucket_mut(world, &input.bucket)?.lifecycle = rules;
+    put_lifecycle(world, &input.bucket, rules)?;
     plain(dto::PutBucketLifecycleConfigurationOutput::default())
 }
 
@@ -35,7 +36,7 @@ pub(super) fn delete(
     world: &mut World,
     request: S3Request<dto::DeleteBucketLifecycleInput>,
 ) -> S3Result<S3Response<dto::DeleteBucketLifecycleOutput>> {
-    bucket_mut(world, &request.input.bucket)?.lifecycle.clear();
+    put_lifecycle(world, &request.input.bucket, Vec::new())?;
     plain(dto::DeleteBucketLifecycleOutput::default())
 }
 

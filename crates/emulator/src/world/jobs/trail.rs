@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::{Job, Status, places};
-use crate::world::bus::BusEvent;
+use crate::world::bus::{self, BusEvent};
 use crate::world::notification::stamp::iso_seconds;
 use crate::world::{Task, World};
 
@@ -61,6 +61,7 @@ pub(super) fn tell(world: &mut World, id: &str, name: &str) {
         },
     });
     let event = BusEvent {
+        bus: bus::DEFAULT.to_owned(),
         id: envelope,
         source: "aws.s3".into(),
         detail_type: "AWS Service Event via CloudTrail".into(),

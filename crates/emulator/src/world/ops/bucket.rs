@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{bucket, bucket_mut, trail};
 use crate::world::bucket::{Policy, Versioning};
+use crate::world::lifecycle;
 use crate::world::notification::{self, NotificationConfig};
 use crate::world::object::Tags;
 use crate::world::policy::{self, Principal};
@@ -175,6 +176,21 @@ pub fn put_tags(world: &mut World, name: &str, tags: Tags) -> Answer<()> {
 pub fn put_encryption(world: &mut World, name: &str, key: Option<String>) -> Answer<()> {
     bucket_mut(world, name)?.default_kms_key = key;
     trail::record(world, "PutBucketEncryption", name, "encryption", None);
+    Ok(())
+}
+
+/// Replaces the lifecycle rules; none at all removes them.
+///
+/// # Errors
+/// 404 `NoSuchBucket`; those of [`lifecycle::validate`].
+pub fn put_lifecycle(world: &mut World, name: &str, rules: Vec<lifecycle::Rule>) -> Answer<()> {
+    bucket(world, name)?;
+    let call = if rules.is_empty() { "DeleteBucketLifecycle" } else { "PutBucketLifecycle" };
+    if !rules.is_empty() {
+        lifecycle::validate(&rules)?;
+    }
+    bucket_mut(world, name)?.lifecycle = rules;
+    trail::record(world, call, name, "lifecycle", None);
     Ok(())
 }
 

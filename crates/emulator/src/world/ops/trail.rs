@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::world::bus::BusEvent;
+use crate::world::bus::{self, BusEvent};
 use crate::world::notification::stamp::iso_seconds;
 use crate::world::{Refusal, Task, World};
 
@@ -72,6 +72,7 @@ fn tell(
         detail.insert("errorMessage".to_owned(), message.into());
     }
     let event = BusEvent {
+        bus: bus::DEFAULT.to_owned(),
         id: world.rng.uuid(),
         source: "aws.s3".into(),
         detail_type: "AWS API Call via CloudTrail".into(),

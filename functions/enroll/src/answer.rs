@@ -1,0 +1,193 @@
+//! CloudFormation: the stack comes, changes or goes, and waits to hear how that went. It hears, whatever
+//! happens, before the function's time is over. A stack that goes is not held up by a bucket that is gone
+//! or that we may no longer touch.
+
+use std::collections::BTreeSet;
+
+use futures::StreamExt;
+use resilver_aws::{AwsError, Woken, buckets, webhook};
+use resilver_heal::enrolment::{By, Refusal};
+use resilver_heal::key::Bucket;
+use resilver_heal::limits::{ENROLL_AT_ONCE, ENROLL_REASON_MAX};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tracing::{error, info};
+
+use crate::memory::{self, Memory};
+use crate::wanted::Wanted;
+use crate::{Ctx, bucket};
+
+/// What CloudFormation asks (CloudFormation User Guide: crpg-ref-requests).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Request {
+    request_type: String,
+    #[serde(rename = "ResponseURL")]
+    response_url: String,
+    stack_id: String,
+    request_id: String,
+    logical_resource_id: String,
+    physical_resource_id: Option<String>,
+}
+
+/// How it went.
+struct Verdict {
+    success: bool,
+    reason: String,
+    enrolled: BTreeSet<Bucket>,
+}
+
+/// Pauses before CloudFormation is told again, in milliseconds.
+const PAUSES_MS: [u64; 3] = [0, 1_000, 3_000];
+
+impl Request {
+    /// The request that an event is, if it is one.
+    pub(crate) fn of(event: &Value) -> Option<Self> {
+        Self::deserialize(event).ok()
+    }
+}
+
+/// Does what is asked, and answers.
+pub(crate) async fn answer(ctx: &Ctx, woken: &Woken, request: &Request) -> Result<Value, AwsError> {
+    let work = async {
+        match request.request_type.as_str() {
+            "Delete" => delete(ctx, woken).await,
+            _ => install(ctx, woken).await,
+        }
+    };
+    let verdict = tokio::time::timeout(ctx.within, work).await.unwrap_or_else(|_| {
+        let reason = format!(
+            "not done within {} seconds; raise the function's timeout or name fewer buckets, and do it again: it goes on where it was",
+            ctx.within.as_secs()
+        );
+        Verdict { success: false, reason, enrolled: BTreeSet::new() }
+    });
+    let kind = &request.request_type;
+    info!(kind, success = verdict.success, reason = verdict.reason, "CloudFormation is answered");
+    let body = body(ctx, request, &verdict);
+    let mut why = "no answer".to_owned();
+    for pause in PAUSES_MS {
+        buckets::pause(&ctx.clients, pause).await;
+        match webhook::put(&ctx.clients.http, &request.response_url, body.clone()).await {
+            Ok(reply) if reply.status < 300 => return Ok(json!({"success": verdict.success})),
+            Ok(reply) => why = format!("HTTP {}", reply.status),
+            Err(problem) => why = problem.to_string(),
+        }
+        error!(why, "CloudFormation did not take the answer");
+    }
+    Err(AwsError {
+        kind: resilver_aws::Kind::Unavailable,
+        operation: "PUT",
+        target: "CloudFormation's answer".to_owned(),
+        code: None,
+        message: why,
+    })
+}
+
+fn body(ctx: &Ctx, request: &Request, verdict: &Verdict) -> String {
+    let own = format!("resilver-enrolment-{}", ctx.ours.stack);
+    let names: Vec<&str> = verdict.enrolled.iter().map(Bucket::as_str).collect();
+    json!({
+        "Status": if verdict.success { "SUCCESS" } else { "FAILED" },
+        "Reason": cut(&verdict.reason),
+        "PhysicalResourceId": request.physical_resource_id.as_deref().unwrap_or(&own),
+        "StackId": request.stack_id,
+        "RequestId": request.request_id,
+        "LogicalResourceId": request.logical_resource_id,
+        "Data": {"Buckets": names.len().to_string(), "Enrolled": cut(&names.join(","))},
+    })
+    .to_string()
+}
+
+/// As much of a text as there is room for.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(ENROLL_REASON_MAX) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The stack is there, or changed.
+async fn install(ctx: &Ctx, woken: &Woken) -> Verdict {
+    let failed = |reason: String| Verdict { success: false, reason, enrolled: BTreeSet::new() };
+    if let Some(broken) = &ctx.broken {
+        return failed(broken.to_string());
+    }
+    let memory = match memory::installed(ctx, woken, true).await {
+        Ok(()) => Memory::load(ctx).await,
+        Err(problem) => Err(problem),
+    };
+    let (memory, wanted) = match memory {
+        Ok(memory) => (memory, Wanted::find(ctx).await),
+        Err(problem) => return failed(problem.to_string()),
+    };
+    let mut said = wanted.no_names.iter().map(|why| Refusal::name(why).to_string());
+    let mut said: Vec<String> = said.by_ref().collect();
+    said.extend(wanted.problem.iter().map(ToString::to_string));
+    let memory = &memory;
+    let work = wanted.buckets.iter().map(|bucket| async move {
+        let enroll = bucket::enroll(ctx, woken, memory, bucket, By::Settings, true);
+        let done = Box::pin(enroll).await;
+        (bucket, done)
+    });
+    let mut enrolled = BTreeSet::new();
+    let mut work = futures::stream::iter(work).buffered(ENROLL_AT_ONCE);
+    while let Some((bucket, done)) = work.next().await {
+        match done {
+            Ok(()) => drop(enrolled.insert(bucket.clone())),
+            Err(refusal) => said.push(format!("{bucket}: {refusal}")),
+        }
+    }
+    if !said.is_empty() {
+        return Verdict { success: false, reason: said.join(". "), enrolled };
+    }
+    // Only now: a change that fails is undone, and then they are wanted again.
+    let left = let_go(ctx, memory, &wanted).await;
+    let reason = [format!("{} buckets are enrolled", enrolled.len())].into_iter().chain(left);
+    Verdict { success: true, reason: reason.collect::<Vec<_>>().join(". "), enrolled }
+}
+
+/// Lets go what the settings no longer name; says what could not be let go, which the schedule tries
+/// again.
+async fn let_go(ctx: &Ctx, memory: &Memory, wanted: &Wanted) -> Vec<String> {
+    let mut said = Vec::new();
+    for bucket in memory.enrolled.iter().filter(|bucket| wanted.has(bucket) == Some(false)) {
+        let done = match memory::enrolled(ctx, bucket).await {
+            Ok(Some(known)) if known.value.by == By::Settings => bucket::let_go(ctx, bucket).await,
+            known => known.map(drop),
+        };
+        if let Err(refusal) = done {
+            said.push(format!("{bucket} is not let go yet: {refusal}"));
+        }
+    }
+    said
+}
+
+/// The stack goes.
+async fn delete(ctx: &Ctx, woken: &Woken) -> Verdict {
+    let mut said = Vec::new();
+    if let Err(problem) = memory::installed(ctx, woken, false).await {
+        said.push(problem.to_string());
+    }
+    let memory = Memory::load(ctx).await.unwrap_or_else(|problem| {
+        said.push(problem.to_string());
+        Memory::default()
+    });
+    // Those that are named too: one may have been enrolled and not remembered.
+    let named = ctx.names.iter().filter_map(|name| Bucket::try_from(name.clone()).ok());
+    let every: BTreeSet<Bucket> = memory.enrolled.into_iter().chain(named).collect();
+    let work = every.iter().map(|bucket| async move {
+        let done = bucket::let_go(ctx, bucket).await;
+        (bucket, done)
+    });
+    let mut success = true;
+    let mut work = futures::stream::iter(work).buffered(ENROLL_AT_ONCE);
+    while let Some((bucket, done)) = work.next().await {
+        let Err(refusal) = done else { continue };
+        success &= refusal.lets_go();
+        said.push(format!("{bucket}: {refusal}"));
+    }
+    let said = said.join(". ");
+    let reason = if said.is_empty() { format!("{} buckets are let go", every.len()) } else { said };
+    Verdict { success, reason, enrolled: BTreeSet::new() }
+}

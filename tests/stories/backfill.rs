@@ -1,0 +1,591 @@
+//! The replication configuration changes, and what existed before is asked for: up to the documents
+//! in the state bucket.
+
+use aws_sdk_s3::types::{
+    AccessControlTranslation, BucketLifecycleConfiguration, BucketVersioningStatus,
+    DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination, EncryptionConfiguration,
+    ExpirationStatus, LifecycleRule, LifecycleRuleFilter, Metrics, MetricsStatus,
+    NoncurrentVersionExpiration, OwnerOverride, ReplicaModifications, ReplicaModificationsStatus,
+    ReplicationConfiguration, ReplicationRule, ReplicationRuleAndOperator, ReplicationRuleFilter,
+    ReplicationRuleStatus, ReplicationTime, ReplicationTimeStatus, ReplicationTimeValue,
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule, SourceSelectionCriteria, SseKmsEncryptedObjects,
+    SseKmsEncryptedObjectsStatus, StorageClass, Tag, VersioningConfiguration,
+};
+use resilver_emulator::world::fault::{Rule, Service, Verdict};
+use resilver_emulator::world::lambda::Invocation;
+use resilver_heal::backfill::Backfill;
+use resilver_heal::backfill::ObjectStatus::{Completed, Failed, None as Never, Replica};
+use resilver_heal::configuration::Config;
+use resilver_heal::notice::{Notice, NoticeFact};
+use resilver_heal::time::{Timestamp, hours, minutes};
+use resilver_tests::{Given, REPLICAS, ROLE, SOURCE, STATE, Scene, two};
+use serde_json::{Value, json};
+
+const CONFIG: &str = "configs/source-bucket.json";
+
+/// A rule to one of the replicas.
+#[derive(Clone)]
+struct Sketch {
+    id: &'static str,
+    prefix: String,
+    to: usize,
+    enabled: bool,
+    metrics: bool,
+    tag: Option<(&'static str, &'static str)>,
+}
+
+fn rule(id: &'static str, prefix: &str, to: usize) -> Sketch {
+    Sketch { id, prefix: prefix.to_owned(), to, enabled: true, metrics: true, tag: None }
+}
+
+fn sdk(n: usize, rule: &Sketch, id: String) -> ReplicationRule {
+    let metrics = Metrics::builder().status(MetricsStatus::Enabled).build().unwrap();
+    let destination = Destination::builder()
+        .bucket(format!("arn:aws:s3:::{}", REPLICAS[rule.to]))
+        .set_metrics(rule.metrics.then_some(metrics));
+    let filter = match rule.tag {
+        None => ReplicationRuleFilter::builder().prefix(&rule.prefix),
+        Some((key, value)) => {
+            let tag = Tag::builder().key(key).value(value).build().unwrap();
+            let and = ReplicationRuleAndOperator::builder().prefix(&rule.prefix).tags(tag);
+            ReplicationRuleFilter::builder().and(and.build())
+        }
+    };
+    let markers =
+        DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Disabled);
+    let status = [ReplicationRuleStatus::Disabled, ReplicationRuleStatus::Enabled];
+    ReplicationRule::builder()
+        .id(id)
+        .priority(i32::try_from(n).unwrap() + 1)
+        .filter(filter.build())
+        .status(status[usize::from(rule.enabled)].clone())
+        .delete_marker_replication(markers.build())
+        .destination(destination.build().unwrap())
+        .build()
+        .unwrap()
+}
+
+async fn put_rules(scene: &Scene, rules: Vec<ReplicationRule>) {
+    let rules = ReplicationConfiguration::builder().role(ROLE).set_rules(Some(rules));
+    let call = scene.app.clients.s3.put_bucket_replication().bucket(SOURCE);
+    call.replication_configuration(rules.build().unwrap()).send().await.unwrap();
+}
+
+/// Replaces the source's rules.
+async fn put(scene: &Scene, rules: &[Sketch]) {
+    let rules = rules.iter().enumerate().map(|(n, rule)| sdk(n, rule, rule.id.to_owned()));
+    put_rules(scene, rules.collect()).await;
+}
+
+async fn delete(scene: &Scene) {
+    scene.app.clients.s3.delete_bucket_replication().bucket(SOURCE).send().await.unwrap();
+}
+
+fn invocation(scene: &Scene, mut payload: Value) -> Invocation {
+    let time = scene.app.emulator.now();
+    payload["time"] = json!(Timestamp(time).to_string());
+    Invocation { id: "look".into(), function: "backfill".into(), payload, time, attempt: 0 }
+}
+
+/// Lets so many minutes pass, and wakes the function as its schedule does.
+async fn try_look(scene: &Scene, after: u64) -> Result<Value, String> {
+    scene.world(|world| world.advance_to(world.now() + minutes(after)));
+    scene.app.invoke(&invocation(scene, json!({}))).await
+}
+
+async fn look(scene: &Scene, after: u64) {
+    try_look(scene, after).await.unwrap();
+}
+
+/// Wakes the function as CloudTrail does.
+async fn hear(scene: &Scene, bucket: &str) {
+    let detail = json!({
+        "eventSource": "s3.amazonaws.com", "eventName": "PutBucketReplication",
+        "requestParameters": {"bucketName": bucket},
+    });
+    let event = json!({"detail-type": "AWS API Call via CloudTrail", "detail": detail});
+    scene.app.invoke(&invocation(scene, event)).await.unwrap();
+}
+
+/// A source with these rules, enrolled, whose configuration has settled; its first notices are taken.
+async fn watched(rules: &[Sketch]) -> Scene {
+    let scene = Scene::given(Given { trail: false, ..two() }).await;
+    put(&scene, rules).await;
+    look(&scene, 0).await;
+    look(&scene, 5).await;
+    assert_eq!(
+        planned(&scene).await,
+        [],
+        "what was before the first look is a person's to ask for"
+    );
+    let told = scene.stored("outbox/").await;
+    scene.app.store.delete(&told).await.unwrap();
+    scene
+}
+
+async fn planned(scene: &Scene) -> Vec<Backfill> {
+    let mut planned = Vec::new();
+    for key in scene.stored("backfills/").await {
+        let backfill = scene.app.store.get_json::<Backfill>(&key).await.unwrap().unwrap().value;
+        assert_eq!(key, format!("backfills/source-bucket/{}.json", backfill.id));
+        planned.push(backfill);
+    }
+    planned
+}
+
+/// The one backfill: its prefix and statuses, as S3 has them, and why.
+async fn the_one(scene: &Scene) -> (String, String, String) {
+    let planned = planned(scene).await;
+    let [Backfill { scope, why, confirmed: false, .. }] = &planned[..] else {
+        panic!("{planned:#?}");
+    };
+    let statuses: Vec<&str> = scope.statuses.iter().map(|status| status.as_str()).collect();
+    (scope.prefix.clone().unwrap_or_default(), statuses.join(" "), why.join("; "))
+}
+
+async fn told(scene: &Scene, bucket: &str) -> Vec<NoticeFact> {
+    let mut told = Vec::new();
+    for key in scene.stored(&format!("outbox/{bucket}/")).await {
+        let notice = scene.app.store.get_json::<Notice>(&key).await.unwrap().unwrap();
+        told.push(notice.value.fact);
+    }
+    told
+}
+
+/// The findings that were told, by code and subject.
+async fn found(scene: &Scene, bucket: &str) -> Vec<(String, String)> {
+    let facts = told(scene, bucket).await.into_iter().filter_map(|fact| match fact {
+        NoticeFact::Found { code, subject, .. } => Some((code, subject)),
+        _ => None,
+    });
+    let mut found: Vec<_> = facts.collect();
+    found.sort();
+    found
+}
+
+async fn config(scene: &Scene) -> Config {
+    scene.app.store.get_json::<Config>(CONFIG).await.unwrap().unwrap().value
+}
+
+/// Replaces the rules, and lets the function see it twice.
+async fn change(scene: &Scene, rules: &[Sketch]) {
+    put(scene, rules).await;
+    look(scene, 1).await;
+    look(scene, 5).await;
+}
+
+const FRESH: &str = "NONE FAILED REPLICA";
+const MOVED: &str = "NONE FAILED COMPLETED REPLICA";
+
+#[track_caller]
+fn is(asked: (String, String, String), prefix: &str, statuses: &str, why: &str) {
+    assert_eq!((asked.0.as_str(), asked.1.as_str(), asked.2.as_str()), (prefix, statuses, why));
+}
+
+#[tokio::test]
+async fn a_rule_added_is_planned_for_what_was_never_replicated() {
+    let scene = watched(&[rule("media", "media/", 0)]).await;
+    put(&scene, &[rule("media", "media/", 0), rule("logs", "logs/", 0)]).await;
+    look(&scene, 1).await;
+    let seen = Timestamp(scene.app.emulator.now());
+    assert_eq!(planned(&scene).await, [], "S3 may still answer with an old configuration");
+    look(&scene, 5).await;
+    is(the_one(&scene).await, "logs/", FRESH, "rule logs is new");
+    let [backfill] = &planned(&scene).await[..] else { panic!("one") };
+    assert_eq!(backfill.scope.created_before, Some(seen.plus_ms(minutes(5))));
+    let [NoticeFact::BackfillPlanned { backfill: id, .. }] = &told(&scene, SOURCE).await[..] else {
+        panic!("one notice");
+    };
+    assert_eq!(*id, backfill.id);
+    look(&scene, 5).await;
+    look(&scene, 60).await;
+    assert_eq!(planned(&scene).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_filter_widened_is_planned_for_all_that_it_takes_now() {
+    let tagged = Sketch { tag: Some(("team", "storage")), ..rule("logs", "logs/2026/", 0) };
+    let scene = watched(&[tagged]).await;
+    change(&scene, &[rule("logs", "logs/", 0)]).await;
+    is(the_one(&scene).await, "logs/", FRESH, "rule logs now also takes logs/");
+}
+
+#[tokio::test]
+async fn a_rule_enabled_again_is_planned_for_the_gap() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    let off = Sketch { enabled: false, ..rule("logs", "logs/", 0) };
+    change(&scene, &[off]).await;
+    assert_eq!(planned(&scene).await, []);
+    look(&scene, 600).await;
+    change(&scene, &[rule("logs", "logs/", 0)]).await;
+    is(the_one(&scene).await, "logs/", FRESH, "rule logs is enabled again");
+}
+
+#[tokio::test]
+async fn a_second_destination_is_planned_for_what_the_first_one_has() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    change(&scene, &[rule("logs", "logs/", 0), rule("copy", "logs/", 1)]).await;
+    let why = "what rule logs takes goes to replica-b too, by rule copy";
+    is(the_one(&scene).await, "logs/", MOVED, why);
+}
+
+#[tokio::test]
+async fn a_destination_replaced_is_planned_even_if_nothing_replicated_between() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    change(&scene, &[rule("logs", "logs/", 1)]).await;
+    let why = "destination replica-a of rule logs is replaced by replica-b";
+    is(the_one(&scene).await, "logs/", MOVED, why);
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    delete(&scene).await;
+    look(&scene, 5).await;
+    look(&scene, 5).await;
+    assert_eq!(planned(&scene).await, [], "a bucket without rules wants nothing");
+    assert!(found(&scene, SOURCE).await.contains(&("no-rules".into(), SOURCE.into())));
+    change(&scene, &[rule("logs", "logs/", 1)]).await;
+    is(the_one(&scene).await, "logs/", MOVED, "rule logs is new");
+}
+
+#[tokio::test]
+async fn a_rule_only_reordered_renamed_narrowed_or_removed_is_no_plan() {
+    let (logs, media) = (rule("logs", "logs/", 0), rule("media", "media/", 0));
+    let scene = watched(&[logs.clone(), media.clone()]).await;
+    for rules in [
+        vec![media.clone(), logs.clone()],
+        vec![media.clone(), rule("protocols", "logs/", 0)],
+        vec![media.clone(), rule("protocols", "logs/2026/", 0)],
+        vec![media],
+    ] {
+        change(&scene, &rules).await;
+        assert_eq!(planned(&scene).await, []);
+    }
+    assert_eq!(config(&scene).await.acted.unwrap().rules.len(), 1, "and each was acted on");
+}
+
+#[tokio::test]
+async fn the_same_configuration_written_again_changes_nothing() {
+    let logs = [rule("logs", "logs/", 0)];
+    let scene = watched(&logs).await;
+    let before = scene.app.store.get(CONFIG).await.unwrap();
+    put(&scene, &logs).await;
+    look(&scene, 5).await;
+    look(&scene, 5).await;
+    assert_eq!(
+        scene.app.store.get(CONFIG).await.unwrap(),
+        before,
+        "not even a document is written"
+    );
+}
+
+#[tokio::test]
+async fn a_rule_of_the_older_version_is_the_same_written_in_the_newer_one() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    let older = |prefix: &str| {
+        let destination = Destination::builder().bucket("arn:aws:s3:::replica-a").build().unwrap();
+        let rule = ReplicationRule::builder().id("logs").status(ReplicationRuleStatus::Enabled);
+        #[allow(deprecated, reason = "it is how V1 rules say it")]
+        let rule = rule.prefix(prefix).destination(destination);
+        rule.build().unwrap()
+    };
+    put_rules(&scene, vec![older("logs/")]).await;
+    look(&scene, 1).await;
+    look(&scene, 5).await;
+    // Rules of the older version take delete markers.
+    is(the_one(&scene).await, "logs/", FRESH, "rule logs now also takes delete markers");
+    let mut newer = sdk(0, &rule("logs", "logs/", 0), "logs".into());
+    let markers = DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Enabled);
+    newer.delete_marker_replication = Some(markers.build());
+    put_rules(&scene, vec![newer]).await;
+    look(&scene, 5).await;
+    look(&scene, 5).await;
+    assert_eq!(planned(&scene).await.len(), 1);
+    put_rules(&scene, vec![older("")]).await;
+    look(&scene, 5).await;
+    look(&scene, 5).await;
+    assert_eq!(planned(&scene).await[1].why, ["rule logs now also takes everything"]);
+}
+
+#[tokio::test]
+async fn every_field_that_is_compared_is_read() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    let mut full = sdk(4, &Sketch { tag: Some(("a", "b")), ..rule("x", "p/", 1) }, "full".into());
+    let minutes = ReplicationTimeValue::builder().minutes(15).build();
+    let kms = SseKmsEncryptedObjects::builder().status(SseKmsEncryptedObjectsStatus::Enabled);
+    let replicas = ReplicaModifications::builder().status(ReplicaModificationsStatus::Enabled);
+    let criteria = SourceSelectionCriteria::builder()
+        .sse_kms_encrypted_objects(kms.build().unwrap())
+        .replica_modifications(replicas.build().unwrap());
+    full.source_selection_criteria = Some(criteria.build());
+    let metrics =
+        Metrics::builder().status(MetricsStatus::Enabled).event_threshold(minutes.clone());
+    let time = ReplicationTime::builder().status(ReplicationTimeStatus::Enabled).time(minutes);
+    let owner = AccessControlTranslation::builder().owner(OwnerOverride::Destination);
+    let key =
+        EncryptionConfiguration::builder().replica_kms_key_id("arn:aws:kms:us-east-1:1:key/k");
+    let destination = Destination::builder()
+        .bucket("arn:aws:s3:::replica-b")
+        .account("111122223333")
+        .storage_class(StorageClass::StandardIa)
+        .access_control_translation(owner.build().unwrap())
+        .encryption_configuration(key.build())
+        .replication_time(time.build().unwrap())
+        .metrics(metrics.build().unwrap());
+    full.destination = Some(destination.build().unwrap());
+    put_rules(&scene, vec![full]).await;
+    look(&scene, 1).await;
+    look(&scene, 5).await;
+    let read = config(&scene).await.acted.unwrap();
+    let expected = json!({"role": ROLE, "rules": [{
+        "id": "full", "enabled": true, "priority": 5, "prefix": "p/", "tags": {"a": "b"},
+        "kms": true, "replica_changes": true, "delete_markers": false,
+        "destination": {
+            "bucket": "arn:aws:s3:::replica-b", "account": "111122223333",
+            "storage_class": "STANDARD_IA", "key": "arn:aws:kms:us-east-1:1:key/k",
+            "owner": true, "timed": true, "metrics": true,
+        },
+    }]});
+    assert_eq!(json!(read), expected);
+}
+
+#[tokio::test]
+async fn rules_that_flap_are_planned_once_they_stay() {
+    let (logs, media) = (rule("logs", "logs/", 0), rule("media", "media/", 0));
+    let scene = watched(std::slice::from_ref(&logs)).await;
+    for _ in 0..5 {
+        put(&scene, &[logs.clone(), media.clone()]).await;
+        look(&scene, 3).await;
+        put(&scene, std::slice::from_ref(&logs)).await;
+        look(&scene, 3).await;
+    }
+    assert_eq!(planned(&scene).await, []);
+    change(&scene, &[logs, media]).await;
+    is(the_one(&scene).await, "media/", FRESH, "rule media is new");
+}
+
+#[tokio::test]
+async fn a_stale_answer_delays_a_plan_and_doubles_none() {
+    let (old, new) = ([rule("logs", "logs/2026/", 0)], [rule("logs", "logs/", 0)]);
+    let scene = watched(&old).await;
+    hear(&scene, SOURCE).await; // S3 answers with the old one still.
+    for rules in [&new, &old, &new] {
+        put(&scene, rules).await;
+        look(&scene, 4).await;
+    }
+    assert_eq!(planned(&scene).await, []);
+    look(&scene, 4).await;
+    assert_eq!(planned(&scene).await, [], "it was read again four minutes later");
+    look(&scene, 4).await;
+    is(the_one(&scene).await, "logs/", FRESH, "rule logs now also takes logs/");
+    look(&scene, 60).await;
+    assert_eq!(planned(&scene).await.len(), 1);
+    assert_eq!(found(&scene, SOURCE).await, [], "an event came, so there is a trail");
+}
+
+#[tokio::test]
+async fn an_event_and_a_schedule_at_once_plan_once() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    put(&scene, &[rule("logs", "logs/", 0), rule("media", "media/", 0)]).await;
+    for _ in 0..2 {
+        scene.world(|world| world.advance_to(world.now() + minutes(5)));
+        let looks = (hear(&scene, SOURCE), look(&scene, 0), hear(&scene, SOURCE), look(&scene, 0));
+        tokio::join!(looks.0, looks.1, looks.2, looks.3);
+    }
+    is(the_one(&scene).await, "media/", FRESH, "rule media is new");
+    assert_eq!(told(&scene, SOURCE).await.len(), 1);
+    assert!(config(&scene).await.owed.is_empty());
+}
+
+#[tokio::test]
+async fn a_crash_between_decision_and_backfill_loses_and_doubles_none() {
+    for kept in ["backfills/", "outbox/", CONFIG] {
+        let scene = watched(&[rule("logs", "logs/", 0)]).await;
+        put(&scene, &[rule("logs", "logs/", 0), rule("media", "media/", 0)]).await;
+        look(&scene, 1).await;
+        let refuse = Verdict::Refuse { code: "InternalError".into(), status: 500 };
+        scene.fault(Rule::once(Service::S3, "PutObject", refuse).on(kept).times(3));
+        assert!(try_look(&scene, 5).await.is_err(), "{kept}");
+        look(&scene, 5).await;
+        is(the_one(&scene).await, "media/", FRESH, "rule media is new");
+        let planned = told(&scene, SOURCE).await;
+        assert_eq!(planned.len(), 1, "{kept}");
+        assert!(config(&scene).await.owed.is_empty(), "{kept}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_plans_once() {
+    for kept in ["backfills/", "outbox/", CONFIG] {
+        let scene = watched(&[rule("logs", "logs/", 0)]).await;
+        put(&scene, &[rule("logs", "logs/", 0), rule("media", "media/", 0)]).await;
+        look(&scene, 1).await;
+        scene.fault(Rule::once(Service::S3, "PutObject", Verdict::LoseReply).on(kept));
+        let _ = try_look(&scene, 5).await;
+        look(&scene, 5).await;
+        is(the_one(&scene).await, "media/", FRESH, "rule media is new");
+        assert_eq!(told(&scene, SOURCE).await.len(), 1, "{kept}");
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_rules_are_compared_and_planned_in_one_job() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    let thousand = |to: usize| {
+        let one = |n: usize| sdk(n, &rule("", &format!("{n:04}/"), to), format!("rule-{n}"));
+        (0..1_000).map(one).collect::<Vec<_>>()
+    };
+    put_rules(&scene, thousand(0)).await;
+    look(&scene, 1).await;
+    look(&scene, 5).await;
+    let (prefix, statuses, why) = the_one(&scene).await;
+    assert_eq!((prefix.as_str(), statuses.as_str()), ("0", FRESH), "all that they have in common");
+    assert!(why.starts_with("rule rule-0 is new; ") && why.ends_with("; and 981 more changes"));
+    scene.app.store.delete(&scene.stored("backfills/").await).await.unwrap();
+    put_rules(&scene, thousand(1)).await;
+    look(&scene, 5).await;
+    look(&scene, 5).await;
+    assert_eq!(the_one(&scene).await.1, MOVED);
+}
+
+#[tokio::test]
+async fn a_configuration_that_may_not_be_read_is_told_and_stops_no_other_bucket() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    scene.app.store.put("enrolled/replica-a.json", "{}".into(), "text/json").await.unwrap();
+    let denied = || Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
+    let read = Rule::once(Service::S3, "GetBucketReplication", denied());
+    scene.fault(read.on(SOURCE).times(1_000));
+    let read = Rule::once(Service::S3, "GetBucketEncryption", denied());
+    scene.fault(read.on(SOURCE).times(1_000));
+    look(&scene, 60).await;
+    look(&scene, 60).await;
+    let unreadable = |permission: &str| ("unreadable".to_owned(), permission.to_owned());
+    let expected = ["s3:GetEncryptionConfiguration", "s3:GetReplicationConfiguration"];
+    // What comes together is one notice, in the name of the first.
+    assert_eq!(found(&scene, SOURCE).await, [unreadable(expected[1])]);
+    let names: Vec<String> = config(&scene).await.told.into_keys().collect();
+    assert!(expected.iter().all(|it| names.contains(&format!("unreadable {it}"))), "{names:?}");
+    let other = found(&scene, REPLICAS[0]).await;
+    assert!(other.contains(&("no-rules".into(), REPLICAS[0].into())), "{other:?}");
+    scene.world(|world| world.faults.rules.clear());
+    change(&scene, &[rule("logs", "", 0)]).await;
+    is(the_one(&scene).await, "", FRESH, "rule logs now also takes everything");
+}
+
+#[tokio::test]
+async fn a_bucket_that_fails_or_is_gone_keeps_no_other_from_being_looked_at() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    let store = &scene.app.store;
+    store.put("enrolled/a-gone-bucket.json", "{}".into(), "text/json").await.unwrap();
+    store.put("enrolled/replica-a.json", "{}".into(), "text/json").await.unwrap();
+    store.put("configs/replica-a.json", "{\"format\":".into(), "text/json").await.unwrap();
+    put(&scene, &[rule("logs", "", 0)]).await;
+    for after in [1, 5] {
+        let failed = try_look(&scene, after).await.unwrap_err();
+        assert!(failed.contains("configs/replica-a.json"), "{failed}");
+    }
+    assert_eq!(planned(&scene).await.len(), 1);
+    assert!(scene.stored("configs/a-gone-bucket.json").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_document_of_a_later_release_is_left_alone() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    let newer = serde_json::to_vec(&Config { format: 99, ..config(&scene).await }).unwrap();
+    scene.app.store.put(CONFIG, newer.clone().into(), "text/json").await.unwrap();
+    put(&scene, &[rule("logs", "", 0)]).await;
+    for after in [1, 5] {
+        let failed = try_look(&scene, after).await.unwrap_err();
+        assert!(failed.contains("it has format 99"), "{failed}");
+    }
+    let kept = scene.app.store.get(CONFIG).await.unwrap().unwrap();
+    assert_eq!((kept.bytes.to_vec(), planned(&scene).await), (newer, vec![]));
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_enrolled_is_not_looked_at() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    hear(&scene, REPLICAS[0]).await;
+    hear(&scene, "no such bucket!").await;
+    let configs = scene.stored("configs/").await;
+    assert_eq!(configs, ["configs/resilver-state.json", CONFIG]);
+}
+
+#[tokio::test]
+async fn metrics_disabled_on_a_rule_are_told_once_and_so_is_every_other_blind_spot() {
+    let dark = Sketch { metrics: false, ..rule("logs", "logs/", 0) };
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    let s3 = &scene.app.clients.s3;
+    let expiration = NoncurrentVersionExpiration::builder().noncurrent_days(1).build();
+    let expires = LifecycleRule::builder()
+        .id("tidy")
+        .status(ExpirationStatus::Enabled)
+        .filter(LifecycleRuleFilter::builder().prefix("").build())
+        .noncurrent_version_expiration(expiration);
+    let lifecycle = BucketLifecycleConfiguration::builder().rules(expires.build().unwrap());
+    let lifecycle = lifecycle.build().unwrap();
+    for bucket in [SOURCE, REPLICAS[0]] {
+        let call = s3.put_bucket_lifecycle_configuration().bucket(bucket);
+        call.lifecycle_configuration(lifecycle.clone()).send().await.unwrap();
+    }
+    let kms = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::AwsKms);
+    let kms = ServerSideEncryptionRule::builder()
+        .apply_server_side_encryption_by_default(kms.build().unwrap());
+    let kms = ServerSideEncryptionConfiguration::builder().rules(kms.build()).build().unwrap();
+    for bucket in [SOURCE, STATE] {
+        let call = s3.put_bucket_encryption().bucket(bucket);
+        call.server_side_encryption_configuration(kms.clone()).send().await.unwrap();
+    }
+    change(&scene, &[dark]).await;
+    for _ in 0..3 {
+        look(&scene, 60).await;
+    }
+    let named = |code: &str, subject: &str| (code.to_owned(), subject.to_owned());
+    let expected = [
+        named("kms-opt-out", "logs"),
+        named("lifecycle", SOURCE),
+        named("metrics", "logs"),
+        named("trail", SOURCE),
+    ];
+    assert_eq!(found(&scene, SOURCE).await, expected, "both lifecycles are one notice");
+    assert_eq!(found(&scene, STATE).await, [named("state-kms", STATE)]);
+    scene.app.store.delete(&scene.stored("outbox/").await).await.unwrap();
+    for _ in 0..50 {
+        look(&scene, 60).await;
+    }
+    assert_eq!(scene.stored("outbox/").await, [""; 0], "once");
+    assert_eq!(planned(&scene).await, [], "and nothing is replicated because of it");
+}
+
+#[tokio::test]
+async fn versioning_suspended_is_told_when_the_event_comes() {
+    let scene = watched(&[rule("logs", "logs/", 0)]).await;
+    delete(&scene).await;
+    let suspended = BucketVersioningStatus::Suspended;
+    let versioning = VersioningConfiguration::builder().status(suspended).build();
+    let call = scene.app.clients.s3.put_bucket_versioning().bucket(SOURCE);
+    call.versioning_configuration(versioning).send().await.unwrap();
+    hear(&scene, SOURCE).await;
+    assert_eq!(found(&scene, SOURCE).await, [("unversioned".into(), SOURCE.into())]);
+}
+
+#[tokio::test]
+async fn woken_by_rule_and_schedule_a_change_is_planned_and_said_in_chat() {
+    for trail in [true, false] {
+        let scene = Scene::given(Given { trail, ..two() }).await;
+            put(&scene, &[rule("logs", "logs/", 0)]).await;
+        scene.run(minutes(20)).await;
+        assert_eq!(scene.said_about("objects from before its rules are not replicated"), 1);
+        put(&scene, &[rule("logs", "logs/", 1)]).await;
+        scene.run(minutes(20)).await;
+        assert_eq!(scene.said_about("A backfill of source-bucket is planned"), 1);
+        scene.run(hours(2)).await;
+        let silent = scene.said_about("no event told of it within an hour");
+        assert_eq!(silent, usize::from(!trail));
+        assert_eq!(config(&scene).await.trail.heard.is_some(), trail);
+    }
+}
+
+#[test]
+fn statuses_are_said_as_s3_says_them() {
+    let said = [Never, Failed, Completed, Replica].map(|status| status.as_str());
+    assert_eq!(said.join(" "), MOVED);
+}
