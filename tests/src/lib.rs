@@ -90,6 +90,13 @@ impl Scene {
         Self { app, bucket, replicas: given.replicas, options: given.app, stormy: given.stormy }
     }
 
+    /// A scene in which all has been said that is to be said of the bucket's configuration.
+    pub async fn settled(given: Given) -> Self {
+        let scene = Self::given(given).await;
+        scene.run(minutes(20)).await;
+        scene
+    }
+
     /// Uploads an object; gives its version id.
     pub async fn put(&self, key: &str, body: &str) -> String {
         let call = self.app.clients.s3.put_object().bucket(SOURCE).key(key);

@@ -78,6 +78,12 @@ async fn put(scene: &Scene, rules: &[Sketch]) {
     put_rules(scene, rules.collect()).await;
 }
 
+async fn version(scene: &Scene, bucket: &str, status: BucketVersioningStatus) {
+    let versioning = VersioningConfiguration::builder().status(status).build();
+    let call = scene.app.clients.s3.put_bucket_versioning().bucket(bucket);
+    call.versioning_configuration(versioning).send().await.unwrap();
+}
+
 async fn delete(scene: &Scene) {
     scene.app.clients.s3.delete_bucket_replication().bucket(SOURCE).send().await.unwrap();
 }
@@ -449,7 +455,7 @@ async fn a_thousand_rules_are_compared_and_planned_in_one_job() {
 #[tokio::test]
 async fn a_configuration_that_may_not_be_read_is_told_and_stops_no_other_bucket() {
     let scene = watched(&[rule("logs", "logs/", 0)]).await;
-    scene.app.store.put("enrolled/replica-a.json", "{}".into(), "text/json").await.unwrap();
+    scene.app.enroll(REPLICAS[0]).await.unwrap();
     let denied = || Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
     let read = Rule::once(Service::S3, "GetBucketReplication", denied());
     scene.fault(read.on(SOURCE).times(1_000));
@@ -473,9 +479,12 @@ async fn a_configuration_that_may_not_be_read_is_told_and_stops_no_other_bucket(
 #[tokio::test]
 async fn a_bucket_that_fails_or_is_gone_keeps_no_other_from_being_looked_at() {
     let scene = watched(&[rule("logs", "logs/", 0)]).await;
-    let store = &scene.app.store;
-    store.put("enrolled/a-gone-bucket.json", "{}".into(), "text/json").await.unwrap();
-    store.put("enrolled/replica-a.json", "{}".into(), "text/json").await.unwrap();
+    let (store, s3) = (&scene.app.store, &scene.app.clients.s3);
+    s3.create_bucket().bucket("a-gone-bucket").send().await.unwrap();
+    version(&scene, "a-gone-bucket", BucketVersioningStatus::Enabled).await;
+    scene.app.enroll("a-gone-bucket").await.unwrap();
+    s3.delete_bucket().bucket("a-gone-bucket").send().await.unwrap();
+    scene.app.enroll(REPLICAS[0]).await.unwrap();
     store.put("configs/replica-a.json", "{\"format\":".into(), "text/json").await.unwrap();
     put(&scene, &[rule("logs", "", 0)]).await;
     for after in [1, 5] {
@@ -506,7 +515,7 @@ async fn a_bucket_that_is_not_enrolled_is_not_looked_at() {
     hear(&scene, REPLICAS[0]).await;
     hear(&scene, "no such bucket!").await;
     let configs = scene.stored("configs/").await;
-    assert_eq!(configs, ["configs/resilver-state.json", CONFIG]);
+    assert_eq!(configs, [&format!("configs/{STATE}.json"), CONFIG]);
 }
 
 #[tokio::test]
@@ -559,10 +568,7 @@ async fn metrics_disabled_on_a_rule_are_told_once_and_so_is_every_other_blind_sp
 async fn versioning_suspended_is_told_when_the_event_comes() {
     let scene = watched(&[rule("logs", "logs/", 0)]).await;
     delete(&scene).await;
-    let suspended = BucketVersioningStatus::Suspended;
-    let versioning = VersioningConfiguration::builder().status(suspended).build();
-    let call = scene.app.clients.s3.put_bucket_versioning().bucket(SOURCE);
-    call.versioning_configuration(versioning).send().await.unwrap();
+    version(&scene, SOURCE, BucketVersioningStatus::Suspended).await;
     hear(&scene, SOURCE).await;
     assert_eq!(found(&scene, SOURCE).await, [("unversioned".into(), SOURCE.into())]);
 }
@@ -571,7 +577,7 @@ async fn versioning_suspended_is_told_when_the_event_comes() {
 async fn woken_by_rule_and_schedule_a_change_is_planned_and_said_in_chat() {
     for trail in [true, false] {
         let scene = Scene::given(Given { trail, ..two() }).await;
-            put(&scene, &[rule("logs", "logs/", 0)]).await;
+        put(&scene, &[rule("logs", "logs/", 0)]).await;
         scene.run(minutes(20)).await;
         assert_eq!(scene.said_about("objects from before its rules are not replicated"), 1);
         put(&scene, &[rule("logs", "logs/", 1)]).await;

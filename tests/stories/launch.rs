@@ -13,7 +13,7 @@ fn limited(limits: Limits) -> Given {
 
 /// A scene whose objects failed and whose cause is repaired, just before the first canary.
 async fn repaired(given: Given, objects: usize) -> Scene {
-    let scene = Scene::given(given).await;
+    let scene = Scene::settled(given).await;
     scene.make(Trouble::Denied(0), true);
     scene.put_many(objects).await;
     scene.run(minutes(10)).await;
