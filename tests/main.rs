@@ -5,6 +5,8 @@
 
 mod stories {
     mod collect;
+    mod enroll;
+    mod enroll_stack;
     mod launch;
     mod notify;
     mod path;

@@ -224,7 +224,14 @@ fn every_file_is_built() {
 #[test]
 fn one_enum_spells_the_keys_of_the_state_bucket() {
     let prefixes = ["failures/", "settling/", "verdicts/", "settled/", "ledger/", "plans/"];
-    let prefixes = prefixes.iter().chain(&["manifests/", "outbox/", "notices/", "rejects/", "enrolled/", "unenrolled/"]);
+    let prefixes = prefixes.iter().chain(&[
+        "manifests/",
+        "outbox/",
+        "notices/",
+        "rejects/",
+        "enrolled/",
+        "unenrolled/",
+    ]);
     let spelt: Vec<String> = prefixes.map(|prefix| format!("\"{prefix}")).collect();
     let mut found = Vec::new();
     for (name, text) in sources() {

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
 use futures::future::join_all;
 use resilver_aws::clients::Place;
 use resilver_aws::{AwsError, Clients, LineReader, Settings, SettingsError, Store, Woken};
@@ -81,10 +80,12 @@ pub struct App {
     launch: resilver_launch::Ctx,
     settle: resilver_settle::Ctx,
     notify: resilver_notify::Ctx,
+    enroll: resilver_enroll::Ctx,
 }
 
 const STATE_BUCKET: &str = "resilver-state";
 const QUEUE: &str = "resilver-failures";
+const STACK: &str = "local";
 /// Six times the function's timeout and the window, as Lambda recommends.
 const VISIBILITY: Millis = 660_000;
 /// How often a message may come before it is put aside. What cannot be read is acknowledged by
@@ -111,19 +112,22 @@ impl App {
         let made = clients.s3.create_bucket().bucket(STATE_BUCKET).send().await;
         made.map_err(|why| AppError::Setup("CreateBucket", format!("{why:?}")))?;
         emulator.with(|world| wire(world, options))?;
-        let role = emulator.with(|world| role_arn(world));
+        let (role, queue) = emulator.with(|world| (role_arn(world), queue_arn(world)));
         let (chats, limits) = (options.chats.to_string(), json!(options.limits).to_string());
         let mut settings = Settings::of([
             ("RESILVER_STATE_BUCKET", STATE_BUCKET),
             ("RESILVER_JOB_ROLE_ARN", &role),
             ("RESILVER_LIMITS", &limits),
             ("RESILVER_CHATS", &chats),
+            ("RESILVER_QUEUE_ARN", &queue),
+            ("RESILVER_STACK", STACK),
         ]);
         let app = Self {
             collect: resilver_collect::Ctx::new(clients.clone(), &mut settings),
             launch: resilver_launch::Ctx::new(clients.clone(), &mut settings),
             settle: resilver_settle::Ctx::new(clients.clone(), &mut settings),
             notify: resilver_notify::Ctx::new(clients.clone(), &mut settings),
+            enroll: resilver_enroll::Ctx::new(clients.clone(), &mut settings),
             store: Store::new(clients.clone(), STATE_BUCKET.to_owned()),
             clients,
             emulator,
@@ -134,32 +138,20 @@ impl App {
 
     /// Enrols a bucket: its failures go to the queue, and the job role may heal it.
     pub async fn enroll(&self, bucket: &str) -> Result<(), AppError> {
-        let queue = self.emulator.with(|world| {
+        let now = self.emulator.with(|world| {
             let arn = role_arn(world);
             let role = Role::batch(&arn, bucket, STATE_BUCKET);
             match world.iam.role_mut(&arn) {
                 Some(known) => known.statements.extend(role.statements),
                 None => world.iam.put(role),
             }
-            world.queues.get(QUEUE).map(|queue| queue.arn.clone()).unwrap_or_default()
+            world.now()
         });
-        let events =
-            ["s3:Replication:OperationFailedReplication", "s3:Replication:OperationNotTracked"];
-        let configuration = QueueConfiguration::builder()
-            .id("resilver")
-            .queue_arn(queue)
-            .set_events(Some(events.map(Event::from).to_vec()))
-            .build()
-            .map_err(|why| {
-                AppError::Setup("PutBucketNotificationConfiguration", why.to_string())
-            })?;
-        let document =
-            NotificationConfiguration::builder().queue_configurations(configuration).build();
-        let call = self.clients.s3.put_bucket_notification_configuration().bucket(bucket);
-        let sent = call.notification_configuration(document).send().await;
-        sent.map(drop).map_err(|why| {
-            AppError::Setup("PutBucketNotificationConfiguration", format!("{why:?}"))
-        })
+        let bucket = Bucket::try_from(bucket.to_owned());
+        let bucket = bucket.map_err(|why| AppError::Setup("enroll", why.to_string()))?;
+        let woken = Woken::at(Timestamp(now), "enroll");
+        let done = resilver_enroll::enroll(&self.enroll, &woken, &bucket).await;
+        done.map_err(|why| AppError::Setup("enroll", why.to_string()))
     }
 
     /// Runs every invocation that is offered, at the same time as Lambda does, and those that come of
@@ -201,6 +193,11 @@ impl App {
                 done.map_err(|why| why.to_string())
             }
             "notify" => self.notify(Timestamp(*time), payload).await,
+            "enroll" => {
+                let woken = resilver_enroll::woken(payload, id, Timestamp(*time));
+                let done = resilver_enroll::handle(&self.enroll, &woken, payload).await;
+                done.map_err(|why| why.to_string())
+            }
             other => Err(format!("there is no function {other}")),
         }
     }
@@ -296,6 +293,10 @@ impl App {
 
 fn role_arn(world: &World) -> String {
     format!("arn:aws:iam::{}:role/resilver-batch", world.config.account)
+}
+
+fn queue_arn(world: &World) -> String {
+    world.queues.get(QUEUE).map(|queue| queue.arn.clone()).unwrap_or_default()
 }
 
 /// The queue, the schedules and the rules.
