@@ -77,9 +77,9 @@ async fn nothing_is_written_when_nothing_changes() {
 }
 
 /// Another tool that overwrites the document as soon as our entry is in it, so often.
-async fn overwrites(scene: &Scene, times: usize) {
+async fn overwrites(scene: &Scene, times: usize) -> std::convert::Infallible {
     let mut left = times;
-    for _ in 0..2_000 {
+    loop {
         turns(1).await;
         if left > 0 && scene.hears("photos") {
             scene.overwrite("photos", vec![topic("theirs", UPLOADED)], false);
@@ -93,8 +93,11 @@ async fn what_is_overwritten_while_it_is_written_is_written_again() {
     let scene = Scene::new().await;
     scene.bucket("photos").await;
     let ctx = scene.enroll("photos", "");
-    let (done, ()) = tokio::join!(scene.tick(&ctx), overwrites(&scene, 3));
-    done.unwrap();
+    tokio::select! {
+        biased;
+        never = overwrites(&scene, 3) => match never {},
+        done = scene.tick(&ctx) => drop(done.unwrap()),
+    }
     assert!(scene.hears("photos"));
     assert_eq!(scene.notifications("photos").entries.len(), 2, "theirs is there too");
     assert!(scene.enrolled("photos").await.is_some());
@@ -105,8 +108,11 @@ async fn a_tool_that_never_rests_is_told_and_left_to_win() {
     let scene = Scene::new().await;
     scene.bucket("photos").await;
     let ctx = scene.enroll("photos", "");
-    let (done, ()) = tokio::join!(scene.tick(&ctx), overwrites(&scene, usize::MAX));
-    done.unwrap();
+    tokio::select! {
+        biased;
+        never = overwrites(&scene, usize::MAX) => match never {},
+        done = scene.tick(&ctx) => drop(done.unwrap()),
+    }
     assert_eq!(scene.enrolled("photos").await, None);
     scene.run(minutes(10)).await;
     assert_eq!(scene.said_about("Failures of photos are not heard of"), 1, "{:#?}", scene.said());
@@ -257,6 +263,24 @@ async fn a_bucket_that_is_deleted_between_two_steps_is_told_once() {
 }
 
 #[tokio::test]
+async fn another_bucket_of_the_same_name_in_another_region_is_told() {
+    let scene = Scene::new().await;
+    scene.bucket("photos").await;
+    let ctx = scene.enroll("photos", "");
+    scene.tick(&ctx).await.unwrap();
+    scene.lose("photos");
+    scene.bare_bucket("photos", Some("eu-west-1")).await;
+    let redirect = Verdict::Refuse { code: "PermanentRedirect".into(), status: 301 };
+    let get = "GetBucketNotificationConfiguration";
+    scene.fault(Rule::once(Service::S3, get, redirect).on("/photos").times(9));
+    scene.tick(&ctx).await.unwrap();
+    scene.run(minutes(10)).await;
+    assert_eq!(scene.said(), ["Failures of photos are not heard of"]);
+    let posted = String::from_utf8(scene.app.emulator.outbox()[0].body.to_vec()).unwrap();
+    assert!(posted.contains("deploy in eu-west-1"), "{posted}");
+}
+
+#[tokio::test]
 async fn wherever_a_run_is_cut_short_the_next_one_goes_on() {
     let (mut n, mut cut) = (0, true);
     while cut {
@@ -301,6 +325,10 @@ async fn buckets_of_a_tag_come_and_go_with_it() {
     scene.tag("videos", "heal", "yes").await;
     // What cannot be told changes nothing.
     scene.fault(Rule::once(Service::S3, "GetBucketTagging", denied()).on("/photos"));
+    scene.tick(&ctx).await.unwrap();
+    assert_eq!(hear(), [false, true, true, true]);
+    let down = Verdict::Refuse { code: "ServiceUnavailable".into(), status: 503 };
+    scene.fault(Rule::once(Service::S3, "GetBucketTagging", down).on("/photos").times(3));
     scene.tick(&ctx).await.unwrap_err();
     assert_eq!(hear(), [false, true, true, true]);
     scene.fault(Rule::once(Service::S3, "ListBuckets", denied()));

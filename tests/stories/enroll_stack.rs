@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::notification::NotificationConfig;
-use resilver_tests::Scene;
+use resilver_heal::time::minutes;
 use resilver_tests::enrolment::{theirs, topic};
+use resilver_tests::{SOURCE, Scene, Trouble};
 use serde_json::Value;
 
 const PUT: &str = "PutBucketNotificationConfiguration";
@@ -48,7 +49,7 @@ async fn a_stack_enrols_what_it_names_changes_with_it_and_leaves_no_trace() {
     let ctx = scene.enroll("videos", "");
     succeeded(&scene.stack(&ctx, "Delete").await);
     assert_eq!(before.map(|(bucket, _)| scene.notifications(bucket)), found);
-    assert_eq!(scene.notifications(resilver_tests::SOURCE), NotificationConfig::default());
+    assert_eq!(scene.notifications(SOURCE), NotificationConfig::default());
     assert_eq!(scene.stored("enrolled/").await, Vec::<String>::new());
     // The schedule goes a little later than the resource.
     scene.tick(&ctx).await.unwrap();
@@ -161,6 +162,38 @@ async fn cloudformation_is_answered_in_time_whatever_happens() {
     failed(&scene.stack(&ctx, "Create").await, &["allow the function's role"]);
     scene.world(|world| world.faults.rules.clear());
     succeeded(&scene.stack(&ctx, "Update").await);
+}
+
+#[tokio::test]
+async fn a_stack_that_goes_names_the_jobs_that_still_run() {
+    let scene = Scene::new().await;
+    scene.make(Trouble::Denied(0), true);
+    scene.put("a", "b").await;
+    scene.run(minutes(10)).await;
+    scene.make(Trouble::Denied(0), false);
+    let job = loop {
+        scene.run(minutes(5)).await;
+        let flights = scene.head().await.flights;
+        if let Some(job) = flights.into_values().find_map(|flight| flight.job) {
+            break job;
+        }
+    };
+    let answer = scene.stack(&scene.enroll("", ""), "Delete").await;
+    assert!(succeeded(&answer).contains(&format!("job {job} of source-bucket still runs")));
+    assert!(!scene.hears(SOURCE));
+}
+
+#[tokio::test]
+async fn a_bucket_whose_tags_are_hidden_is_named_and_holds_up_nothing() {
+    let scene = Scene::new().await;
+    scene.bucket("photos").await;
+    scene.bucket("secret").await;
+    scene.tag("photos", "heal", "yes").await;
+    let denied = refuse("AccessDenied", 403);
+    scene.fault(Rule::once(Service::S3, "GetBucketTagging", denied).on("/secret"));
+    let answer = scene.stack(&scene.enroll("", "heal=yes"), "Create").await;
+    assert!(succeeded(&answer).contains("cannot be read: secret"), "{answer}");
+    assert_eq!(answer["Data"]["Enrolled"], "photos");
 }
 
 #[tokio::test]

@@ -2,6 +2,9 @@
 //! documents, which are read and written as the bytes that they are. The SDK's types would drop every
 //! field that they do not know, and the document belongs to others too.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -178,21 +181,5 @@ impl Intercept for Kept {
         let body = response.body().bytes().filter(|_| response.status().is_success());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = body.map(Bytes::copy_from_slice);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_s3_says_of_destinations_is_kept() {
-        let body = "<Error><Code>InvalidArgument</Code><ArgumentName1>arn:aws:sqs:x:1:q, null</ArgumentName1>\
-            <ArgumentValue1>The destination queue does not exist</ArgumentValue1><RequestId>r</RequestId></Error>";
-        assert_eq!(
-            arguments(body),
-            "arn:aws:sqs:x:1:q, null  The destination queue does not exist".replace("  ", " ")
-        );
-        assert_eq!(arguments("<Error><Code>InvalidArgument</Code></Error>"), "");
     }
 }
