@@ -4,7 +4,14 @@
 use aws_sdk_s3::types::{
     BucketVersioningStatus, CreateBucketConfiguration, Tag, Tagging, VersioningConfiguration,
 };
-use resilver_aws::{Settings, Woken};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use resilver_aws::clients::Place;
+use resilver_aws::{Clients, Settings, Woken};
 use resilver_emulator::world::notification::{Entry, NotificationConfig, Target, set};
 use resilver_emulator::world::queue;
 use resilver_enroll::{Ctx, EnrollError, handle};
@@ -33,6 +40,51 @@ pub fn theirs(id: &str, prefix: &str) -> Entry {
 pub fn topic(id: &str, event: &str) -> Entry {
     let arn = "arn:aws:sns:us-east-1:111122223333:topic".to_owned();
     Entry { target: Target::Topic, arn, ..Entry::queue(id, "", &[event]) }
+}
+
+/// An S3 that names each destination which it cannot send to, as the real one has been seen to do; the
+/// embedded one keeps to what is documented, and does not.
+#[derive(Debug, Clone)]
+struct Naming<T>(T);
+
+impl HttpClient for Naming<SharedHttpClient> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Naming(self.0.http_connector(settings, components)))
+    }
+}
+
+impl HttpConnector for Naming<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let mut response = answer.await?;
+            let body = String::from_utf8_lossy(response.body().bytes().unwrap()).into_owned();
+            if body.contains("Unable to validate the following destination") {
+                let named = format!("<ArgumentName1>{THEIRS}, null</ArgumentName1></Error>");
+                response.headers_mut().remove("content-length");
+                *response.body_mut() = body.replace("</Error>", &named).into();
+            }
+            Ok(response)
+        })
+    }
+}
+
+/// The same function, whose S3 names destinations that it cannot send to.
+pub fn naming(ctx: &Ctx) -> Ctx {
+    let http = SharedHttpClient::new(Naming(ctx.clients.http.clone()));
+    let place = Place {
+        endpoint: resilver_emulator::Emulator::ENDPOINT,
+        region: "us-east-1",
+        account: "111122223333",
+        keys: ("AKIARESILVERLOCAL000", "resilver-local-secret"),
+    };
+    let mut named = ctx.clone();
+    named.clients = Clients::at(&place, http);
+    named
 }
 
 impl Scene {

@@ -67,6 +67,8 @@ async fn a_bucket_that_cannot_be_heard_fails_the_deployment_with_the_sentence_th
     scene.overwrite("taken", vec![topic("audit", "s3:Replication:*")], false);
     scene.bare_bucket("far", Some("eu-west-1")).await;
     scene.bare_bucket("flat", None).await;
+    scene.bucket("foreign").await;
+    scene.world(|world| world.buckets.get_mut("foreign").unwrap().owner = "444455556666".into());
     for (names, parts) in [
         (
             "photos,far",
@@ -75,6 +77,7 @@ async fn a_bucket_that_cannot_be_heard_fails_the_deployment_with_the_sentence_th
         ("photos,none-such", &["there is no bucket none-such", "correct the name"]),
         ("photos,flat", &["the versioning of flat is off", "enable its versioning"]),
         ("photos,taken", &["audit", "feeds-resilver-local"]),
+        ("photos,foreign", &["403"]),
         ("photos,Not_A_Name", &["Not_A_Name", "correct the parameter Buckets"]),
         ("photos,far,flat", &["eu-west-1", "versioning"]),
     ] {
