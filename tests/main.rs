@@ -6,6 +6,8 @@
 mod stories {
     mod backfill;
     mod collect;
+    mod enroll;
+    mod enroll_stack;
     mod launch;
     mod notify;
     mod path;

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod enrolment;
 pub mod laws;
 mod setup;
 
@@ -238,9 +239,9 @@ impl Scene {
     /// The titles of the chat messages that a chat has taken, in order.
     pub fn said(&self) -> Vec<String> {
         let posted = self.app.emulator.outbox().into_iter().filter(|posted| posted.status == 200);
-        let titles = posted.map(|posted| {
+        let titles = posted.filter_map(|posted| {
             let body: Value = serde_json::from_slice(&posted.body).unwrap();
-            body["text"].as_str().unwrap().to_owned()
+            body["text"].as_str().map(str::to_owned)
         });
         titles.collect()
     }

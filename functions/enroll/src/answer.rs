@@ -18,7 +18,7 @@ use crate::wanted::Wanted;
 use crate::{Ctx, bucket};
 
 /// What CloudFormation asks (CloudFormation User Guide: crpg-ref-requests).
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Request {
     request_type: String,
@@ -121,8 +121,8 @@ async fn install(ctx: &Ctx, woken: &Woken) -> Verdict {
         Ok(memory) => (memory, Wanted::find(ctx).await),
         Err(problem) => return failed(problem.to_string()),
     };
-    let mut said = wanted.no_names.iter().map(|why| Refusal::name(why).to_string());
-    let mut said: Vec<String> = said.by_ref().collect();
+    let names = wanted.no_names.iter().map(|why| Refusal::name(why).to_string());
+    let mut said: Vec<String> = names.collect();
     said.extend(wanted.problem.iter().map(ToString::to_string));
     let memory = &memory;
     let work = wanted.buckets.iter().map(|bucket| async move {
@@ -142,9 +142,16 @@ async fn install(ctx: &Ctx, woken: &Woken) -> Verdict {
         return Verdict { success: false, reason: said.join(". "), enrolled };
     }
     // Only now: a change that fails is undone, and then they are wanted again.
-    let left = let_go(ctx, memory, &wanted).await;
-    let reason = [format!("{} buckets are enrolled", enrolled.len())].into_iter().chain(left);
-    Verdict { success: true, reason: reason.collect::<Vec<_>>().join(". "), enrolled }
+    said.push(format!("{} buckets are enrolled", enrolled.len()));
+    said.extend(let_go(ctx, memory, &wanted).await);
+    if !wanted.unknown.is_empty() {
+        let names: Vec<&str> = wanted.unknown.iter().map(Bucket::as_str).collect();
+        said.push(format!(
+            "whether these are wanted is not known, their tags cannot be read: {}",
+            names.join(", ")
+        ));
+    }
+    Verdict { success: true, reason: said.join(". "), enrolled }
 }
 
 /// Lets go what the settings no longer name; says what could not be let go, which the schedule tries
@@ -186,6 +193,12 @@ async fn delete(ctx: &Ctx, woken: &Woken) -> Verdict {
         let Err(refusal) = done else { continue };
         success &= refusal.lets_go();
         said.push(format!("{bucket}: {refusal}"));
+    }
+    match memory::jobs(ctx).await {
+        Ok(jobs) => said.extend(jobs.into_iter().map(|(bucket, job)| {
+            format!("job {job} of {bucket} still runs: S3 ends it, and nobody reads its report")
+        })),
+        Err(problem) => said.push(problem.to_string()),
     }
     let said = said.join(". ");
     let reason = if said.is_empty() { format!("{} buckets are let go", every.len()) } else { said };

@@ -38,7 +38,14 @@ pub(crate) async fn enroll(
     if afresh || known.is_none() {
         survey(ctx, bucket).await?;
     }
-    let document = read(ctx, bucket).await?;
+    let document = match read(ctx, bucket).await {
+        // It may be another bucket of the same name, in another Region.
+        Err(refusal) if refusal.may_pass() && known.is_some() => {
+            survey(ctx, bucket).await?;
+            return Err(refusal);
+        }
+        read => read?,
+    };
     let known = match known {
         Some(known) => Some(drifted(ctx, known, &document).await?),
         None => None,

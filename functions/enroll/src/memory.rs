@@ -7,7 +7,8 @@ use resilver_aws::{AwsError, Woken};
 use resilver_heal::enrolment::{
     ENROLLED_FORMAT, Enrolled, Installed, Obstacle, Refusal, Unenrolled,
 };
-use resilver_heal::key::Bucket;
+use resilver_heal::key::{Bucket, JobId};
+use resilver_heal::ledger::Head;
 use resilver_heal::notice::{Notice, NoticeFact};
 use resilver_heal::state::{SAID, StateKey, StatePrefix, bucket_of};
 use resilver_heal::time::Timestamp;
@@ -146,4 +147,16 @@ pub(crate) async fn installed(ctx: &Ctx, woken: &Woken, installed: bool) -> Resu
     let text = serde_json::to_vec_pretty(&said).unwrap_or_default();
     let key = StateKey::Enrolment.to_string();
     ctx.store.put(&key, text.into(), "application/json").await.map(drop)
+}
+
+/// The jobs of ours that are in flight.
+pub(crate) async fn jobs(ctx: &Ctx) -> Result<Vec<(Bucket, JobId)>, AwsError> {
+    let mut jobs = Vec::new();
+    let ledgers = ctx.store.list_prefixes(&StatePrefix::AllLedgers.to_string()).await?;
+    for bucket in ledgers.iter().filter_map(|prefix| bucket_of(prefix)) {
+        let head = ctx.store.get_json::<Head>(&StateKey::Head(&bucket).to_string()).await?;
+        let flights = head.into_iter().flat_map(|head| head.value.flights.into_values());
+        jobs.extend(flights.filter_map(|flight| Some((bucket.clone(), flight.job?))));
+    }
+    Ok(jobs)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
-use resilver_aws::{AwsError, buckets};
+use resilver_aws::{AwsError, Kind, buckets};
 use resilver_heal::key::Bucket;
 use resilver_heal::limits::ENROLL_AT_ONCE;
 
@@ -15,9 +15,10 @@ pub(crate) struct Wanted {
     pub(crate) buckets: BTreeSet<Bucket>,
     /// What is written in the settings and is no bucket's name: what is wrong with it.
     pub(crate) no_names: Vec<String>,
-    /// Buckets whose tags cannot be read.
-    unknown: BTreeSet<Bucket>,
-    /// Buckets could not be listed, so that any may be wanted; or the tags of one could not be read.
+    /// Buckets whose tags cannot be read: whether they are wanted cannot be told.
+    pub(crate) unknown: BTreeSet<Bucket>,
+    /// Buckets could not be listed, so that any may be wanted; or S3 did not tell the tags of one. That
+    /// we may not read them is no problem: an account has buckets that are nobody else's business.
     pub(crate) problem: Option<AwsError>,
     unlisted: bool,
 }
@@ -54,7 +55,9 @@ impl Wanted {
                 Err(problem) => {
                     tracing::warn!(bucket = bucket.as_str(), error = %problem, "tags unread");
                     wanted.unknown.insert(bucket);
-                    wanted.problem.get_or_insert(problem);
+                    if problem.kind != Kind::Denied {
+                        wanted.problem.get_or_insert(problem);
+                    }
                 }
             }
         }

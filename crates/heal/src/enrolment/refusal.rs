@@ -91,7 +91,7 @@ impl Refusal {
                 ),
             };
             format!(
-                "{fan}, and put {feeds} into the id of the entry; or take those events out of it"
+                "{fan} (its policy has to let the topic send), and put {feeds} into the id of the entry; or take those events out of it"
             )
         };
         Self::new(Obstacle::Overlap, why, remedy)

@@ -106,6 +106,16 @@ fn a_document_is_refused_for_what_is_wrong_in_it() {
 }
 
 #[test]
+fn a_document_has_a_hundred_entries_at_most() {
+    let entry = |n: usize| filtered(&n.to_string(), "s3:ObjectCreated:*", &format!("{n:03}/"), "");
+    for (entries, fits) in [(100, true), (101, false)] {
+        let mut lab = Lab::new();
+        let answer = set(&mut lab.world, "src", config((0..entries).map(entry).collect()), true);
+        assert_eq!(answer.is_ok(), fits, "{entries}: {answer:?}");
+    }
+}
+
+#[test]
 fn a_new_document_sends_a_test_event_unless_told_not_to() {
     let mut lab = Lab::new();
     let arn = "arn:aws:sqs:us-east-1:111122223333:failures";
