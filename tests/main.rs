@@ -16,5 +16,4 @@ mod stories {
     mod trouble;
 }
 mod storm;
-mod template;
 mod tidy;

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use resilver_aws::clients::Place;
 use resilver_aws::{Clients, Settings, Woken};
 use resilver_emulator::world::notification::{Entry, NotificationConfig, Target, set};
-use resilver_emulator::world::queue;
+use resilver_emulator::world::{queue, schedule};
 use resilver_enroll::{Ctx, EnrollError, handle};
 use resilver_heal::enrolment::Enrolled;
 use resilver_heal::state::StateKey;
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::{STATE, Scene};
 
 /// The id of our entry.
-pub const OURS: &str = "resilver-local";
+pub const OURS: &str = "resilver-resilver";
 /// The queue of another consumer.
 pub const THEIRS: &str = "arn:aws:sqs:us-east-1:111122223333:theirs";
 const OUR_QUEUE: &str = "arn:aws:sqs:us-east-1:111122223333:resilver-failures";
@@ -143,12 +143,21 @@ impl Scene {
         self.notifications(bucket).entries.contains(&ours)
     }
 
-    /// The function with these settings.
+    /// The function with these settings, that nothing wakes but the story.
     pub fn enroll(&self, buckets: &str, tag: &str) -> Ctx {
+        self.world(|world| {
+            let ours = |function: &str| function.ends_with("-enroll");
+            let all = world.schedules.iter().filter(|(_, schedule)| ours(&schedule.function));
+            let names: Vec<_> = all.map(|(name, _)| name.to_owned()).collect();
+            assert!(names.iter().all(|name| schedule::delete(world, name)));
+            for rule in world.bus.rules_mut("default").unwrap().values_mut() {
+                rule.enabled &= !rule.targets.values().any(|target| ours(&target.arn));
+            }
+        });
         let mut settings = Settings::of([
             ("RESILVER_STATE_BUCKET", STATE),
             ("RESILVER_QUEUE_ARN", OUR_QUEUE),
-            ("RESILVER_STACK", "local"),
+            ("RESILVER_STACK", "resilver"),
             ("RESILVER_BUCKETS", buckets),
             ("RESILVER_BUCKET_TAG", tag),
         ]);
@@ -169,7 +178,7 @@ impl Scene {
             "RequestType": request, "ResponseURL": ANSWER, "ServiceToken": "arn:aws:lambda:x",
             "StackId": "arn:aws:cloudformation:x", "RequestId": format!("{request}-1"),
             "LogicalResourceId": "Enrolment", "ResourceType": "Custom::ResilverEnrolment",
-            "PhysicalResourceId": (request != "Create").then_some("resilver-enrolment-local"),
+            "PhysicalResourceId": (request != "Create").then_some("resilver-enrolment-resilver"),
             "ResourceProperties": {},
         });
         let now = Timestamp(self.app.emulator.now());
@@ -182,7 +191,7 @@ impl Scene {
         assert!(answer.body.len() <= 4_096);
         let answer: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(answer["RequestId"], event["RequestId"]);
-        assert_eq!(answer["PhysicalResourceId"], "resilver-enrolment-local");
+        assert_eq!(answer["PhysicalResourceId"], "resilver-enrolment-resilver");
         answer
     }
 

@@ -34,9 +34,6 @@ pub const QUEUE: &str = "resilver-failures";
 /// Failures are gathered for a minute in most scenes, which are shorter for it.
 pub const WINDOW: Millis = minutes(1);
 
-/// The role of the batch jobs.
-pub const JOB_ROLE: &str = "arn:aws:iam::111122223333:role/resilver-batch";
-
 /// How a scene differs from another.
 #[derive(Debug, Clone)]
 pub struct Given {
@@ -200,14 +197,6 @@ impl Scene {
         edit(&mut loaded.value);
         let swapped = self.app.store.swap_json(&key, &loaded.value, Some(&loaded.etag)).await;
         assert!(matches!(swapped.unwrap(), Swapped::Won { .. }));
-    }
-
-    /// Marks the source as enrolled.
-    pub async fn enrolled(&self) {
-        let key = StateKey::Enrolled(&self.bucket).to_string();
-        if !self.app.store.exists(&key).await.unwrap() {
-            self.app.store.put_json_new(&key, &serde_json::json!({})).await.unwrap();
-        }
     }
 
     /// Every entry of the ledger, tombstones included.

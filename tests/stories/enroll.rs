@@ -2,11 +2,10 @@
 
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::notification::{Entry, Target};
-use resilver_emulator::world::{bus, queue};
+use resilver_emulator::world::queue;
 use resilver_heal::time::{hours, minutes};
 use resilver_tests::enrolment::{OURS, THEIRS, naming, theirs, topic};
 use resilver_tests::{SOURCE, Scene};
-use serde_json::json;
 
 const PUT: &str = "PutBucketNotificationConfiguration";
 const UPLOADED: &str = "s3:ObjectCreated:*";
@@ -137,11 +136,11 @@ async fn another_consumer_of_our_events_is_named_with_a_remedy_once() {
     assert!(scene.hears("videos"), "the others go on");
     assert_eq!(scene.said_about("Failures of photos are not heard of"), 1, "{:#?}", scene.said());
     let posted = String::from_utf8(scene.app.emulator.outbox()[0].body.to_vec()).unwrap();
-    for part in ["audit", "topic", "resilver-failures", "feeds-resilver-local"] {
+    for part in ["audit", "topic", "resilver-failures", "feeds-resilver-resilver"] {
         assert!(posted.contains(part), "{part} is in {posted}");
     }
     // As the remedy says: the topic feeds our queue, and its entry says so.
-    let fed = Entry { id: "audit feeds-resilver-local".to_owned(), ..audit };
+    let fed = Entry { id: "audit feeds-resilver-resilver".to_owned(), ..audit };
     scene.overwrite("photos", vec![fed.clone()], false);
     scene.tick(&ctx).await.unwrap();
     assert!(scene.enrolled("photos").await.is_some());
@@ -191,15 +190,6 @@ async fn drift_is_repaired_and_told_once() {
 #[tokio::test]
 async fn a_change_of_the_document_is_looked_at_at_once_and_our_own_starts_nothing() {
     let scene = Scene::new().await;
-    scene.world(|world| {
-        let pattern = json!({
-            "source": ["aws.s3"], "detail-type": ["AWS API Call via CloudTrail"],
-            "detail": {"eventSource": ["s3.amazonaws.com"], "eventName": ["PutBucketNotification"]},
-        });
-        bus::put_rule(world, "documents", &pattern.to_string(), true).unwrap();
-        let arn = "arn:aws:lambda:us-east-1:111122223333:function:enroll";
-        bus::put_target(world, "documents", "enroll", arn).unwrap();
-    });
     scene.bucket("photos").await;
     let write = async |bucket: &str| {
         let call = scene.app.clients.s3.put_bucket_notification_configuration().bucket(bucket);

@@ -76,7 +76,7 @@ async fn a_bucket_that_cannot_be_heard_fails_the_deployment_with_the_sentence_th
         ),
         ("photos,none-such", &["there is no bucket none-such", "correct the name"]),
         ("photos,flat", &["the versioning of flat is off", "enable its versioning"]),
-        ("photos,taken", &["audit", "feeds-resilver-local"]),
+        ("photos,taken", &["audit", "feeds-resilver-resilver"]),
         ("photos,foreign", &["403"]),
         ("photos,Not_A_Name", &["Not_A_Name", "correct the parameter Buckets"]),
         ("photos,far,flat", &["eu-west-1", "versioning"]),

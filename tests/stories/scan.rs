@@ -1,24 +1,23 @@
 //! Sweeps and backfills: jobs whose manifest S3 makes, beside what the ledger already has.
 
-use aws_sdk_s3::types::NotificationConfiguration;
 use resilver::app::Options;
+use resilver_emulator::world::World;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::jobs::Status;
+use resilver_emulator::world::notification::NotificationConfig;
 use resilver_heal::backfill::{Backfill, ObjectStatus, Scope};
 use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::scan::{self, Stage};
 use resilver_heal::state::StateKey;
 use resilver_heal::time::{Timestamp, days, hours, minutes};
-use resilver_tests::{Given, JOB_ROLE, REPLICAS, SOURCE, Scene, Trouble};
+use resilver_tests::{Given, REPLICAS, SOURCE, Scene, Trouble};
 use serde_json::json;
 
 /// A scene whose bucket is swept every week, or one with other limits.
 async fn swept(limits: Limits) -> Scene {
     let app = Options { limits, ..Options::default() };
-    let scene = Scene::given(Given { app, ..Given::default() }).await;
-    scene.enrolled().await;
-    scene
+    Scene::given(Given { app, ..Given::default() }).await
 }
 
 fn weekly() -> Limits {
@@ -27,14 +26,15 @@ fn weekly() -> Limits {
 
 /// Versions that failed and that nobody was told of.
 async fn unheard(scene: &Scene, number: usize) -> Vec<(String, String)> {
-    let call = scene.app.clients.s3.put_bucket_notification_configuration().bucket(SOURCE);
-    let nothing = NotificationConfiguration::builder().build();
-    call.notification_configuration(nothing).send().await.unwrap();
+    fn entries(world: &mut World) -> &mut NotificationConfig {
+        &mut world.buckets.get_mut(SOURCE).unwrap().notification
+    }
+    let ours = scene.world(|world| std::mem::take(entries(world)));
     scene.make(Trouble::Unversioned(0), true);
     let put = scene.put_many(number).await;
     scene.world(|world| world.advance_to(world.now() + minutes(3)));
     scene.make(Trouble::Unversioned(0), false);
-    scene.app.enroll(SOURCE).await.unwrap();
+    scene.world(|world| *entries(world) = ours);
     put
 }
 
@@ -232,9 +232,10 @@ async fn who_cancels_a_backfill_that_waits_declines_it_and_the_bucket_heals_on()
 async fn a_backfill_whose_manifest_s3_cannot_make_is_tried_again() {
     let scene = swept(Limits { sweep_days: 0, ..weekly() }).await;
     let put = before(&scene, 2).await;
+    let role = scene.job_role();
     let trust = |who: &str| {
         scene.world(|world| {
-            let role = world.iam.role_mut(JOB_ROLE).unwrap();
+            let role = world.iam.role_mut(&role).unwrap();
             std::mem::replace(&mut role.trust, vec![who.to_owned()])
         })
     };

@@ -33,10 +33,11 @@ fn entry(state: State) -> Entry {
 fn fold(group: Vec<Record>) -> (Option<Entry>, Vec<Effect>) {
     let landings = BTreeMap::new();
     let limits = Limits::default();
-    let folding = Folding { given: Given { now: NOW, limits: &limits }, landings: &landings };
+    let given = Given { now: NOW, limits: &limits };
+    let folding = Folding { given, landings: &landings, listed_at: NOW };
     let mut effects = Vec::new();
-    let entry = folding.fold(group, &mut effects);
-    (entry, effects)
+    let folded = folding.fold(group, &mut effects);
+    (folded.entry, effects)
 }
 
 #[track_caller]
