@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod configuration;
 pub mod enrolment;
 pub mod laws;
 mod setup;
@@ -21,6 +22,7 @@ use resilver_emulator::world::{Config, Millis, World, queue};
 use resilver_heal::entry::{Entry, State};
 use resilver_heal::key::Bucket;
 use resilver_heal::ledger::Head;
+use resilver_heal::limits::Limits;
 use resilver_heal::state::StateKey;
 use resilver_heal::time::{days, minutes};
 use serde_json::Value;
@@ -33,6 +35,11 @@ pub const STATE: &str = "resilver-111122223333-us-east-1";
 pub const QUEUE: &str = "resilver-failures";
 /// Failures are gathered for a minute in most scenes, which are shorter for it.
 pub const WINDOW: Millis = minutes(1);
+
+/// The limits of the usual scene: there are no sweeps, so that what is counted are the jobs of its failures.
+pub fn unswept() -> Limits {
+    Options::default().limits
+}
 
 /// How a scene differs from another.
 #[derive(Debug, Clone)]
@@ -69,6 +76,8 @@ pub struct Scene {
     pub options: Options,
     /// Whether something may be said twice.
     pub stormy: bool,
+    /// How much was said before it began.
+    before: usize,
 }
 
 impl Scene {
@@ -85,14 +94,31 @@ impl Scene {
         app.enroll(SOURCE).await.unwrap();
         assert_eq!(app.store.bucket, STATE);
         let bucket = Bucket::try_from(SOURCE.to_owned()).unwrap();
-        Self { app, bucket, replicas: given.replicas, options: given.app, stormy: given.stormy }
+        let (replicas, options, stormy) = (given.replicas, given.app, given.stormy);
+        Self { app, bucket, replicas, options, stormy, before: 0 }
     }
 
     /// A scene in which all has been said that is to be said of the bucket's configuration.
     pub async fn settled(given: Given) -> Self {
-        let scene = Self::given(given).await;
+        let mut scene = Self::given(given).await;
         scene.run(minutes(20)).await;
+        scene.before = scene.said_ever().len();
         scene
+    }
+
+    /// Sets other limits from now on.
+    pub fn limit(&mut self, limits: Limits) {
+        self.app.limit(limits.clone());
+        self.options.limits = limits;
+    }
+
+    /// Lets time pass by the minute until something is so, three days at most.
+    pub async fn until(&self, is: impl Fn(&Self) -> bool) {
+        let last = self.app.emulator.now() + days(3);
+        while !is(self) {
+            assert!(self.app.emulator.now() < last, "it never came: {:#?}", self.said());
+            self.run(minutes(1)).await;
+        }
     }
 
     /// Uploads an object; gives its version id.
@@ -225,8 +251,12 @@ impl Scene {
         states
     }
 
-    /// The titles of the chat messages that a chat has taken, in order.
+    /// The titles of the chat messages that a chat has taken since the scene began, in order.
     pub fn said(&self) -> Vec<String> {
+        self.said_ever().split_off(self.before)
+    }
+
+    fn said_ever(&self) -> Vec<String> {
         let posted = self.app.emulator.outbox().into_iter().filter(|posted| posted.status == 200);
         let titles = posted.filter_map(|posted| {
             let body: Value = serde_json::from_slice(&posted.body).unwrap();

@@ -6,188 +6,22 @@ use aws_sdk_s3::types::{
     DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination, EncryptionConfiguration,
     ExpirationStatus, LifecycleRule, LifecycleRuleFilter, Metrics, MetricsStatus,
     NoncurrentVersionExpiration, OwnerOverride, ReplicaModifications, ReplicaModificationsStatus,
-    ReplicationConfiguration, ReplicationRule, ReplicationRuleAndOperator, ReplicationRuleFilter,
-    ReplicationRuleStatus, ReplicationTime, ReplicationTimeStatus, ReplicationTimeValue,
-    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule, SourceSelectionCriteria, SseKmsEncryptedObjects,
-    SseKmsEncryptedObjectsStatus, StorageClass, Tag, VersioningConfiguration,
+    ReplicationRule, ReplicationRuleStatus, ReplicationTime, ReplicationTimeStatus,
+    ReplicationTimeValue, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, SourceSelectionCriteria,
+    SseKmsEncryptedObjects, SseKmsEncryptedObjectsStatus, StorageClass,
 };
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
-use resilver_emulator::world::lambda::Invocation;
-use resilver_heal::backfill::Backfill;
 use resilver_heal::backfill::ObjectStatus::{Completed, Failed, None as Never, Replica};
 use resilver_heal::configuration::Config;
-use resilver_heal::notice::{Notice, NoticeFact};
+use resilver_heal::notice::NoticeFact;
 use resilver_heal::time::{Timestamp, hours, minutes};
+use resilver_tests::configuration::{
+    CONFIG, FRESH, MOVED, Sketch, change, config, delete, found, hear, is, look, planned, put,
+    put_rules, rule, sdk, the_one, told, try_look, version, watched,
+};
 use resilver_tests::{Given, REPLICAS, ROLE, SOURCE, STATE, Scene, two};
-use serde_json::{Value, json};
-
-const CONFIG: &str = "configs/source-bucket.json";
-
-/// A rule to one of the replicas.
-#[derive(Clone)]
-struct Sketch {
-    id: &'static str,
-    prefix: String,
-    to: usize,
-    enabled: bool,
-    metrics: bool,
-    tag: Option<(&'static str, &'static str)>,
-}
-
-fn rule(id: &'static str, prefix: &str, to: usize) -> Sketch {
-    Sketch { id, prefix: prefix.to_owned(), to, enabled: true, metrics: true, tag: None }
-}
-
-fn sdk(n: usize, rule: &Sketch, id: String) -> ReplicationRule {
-    let metrics = Metrics::builder().status(MetricsStatus::Enabled).build().unwrap();
-    let destination = Destination::builder()
-        .bucket(format!("arn:aws:s3:::{}", REPLICAS[rule.to]))
-        .set_metrics(rule.metrics.then_some(metrics));
-    let filter = match rule.tag {
-        None => ReplicationRuleFilter::builder().prefix(&rule.prefix),
-        Some((key, value)) => {
-            let tag = Tag::builder().key(key).value(value).build().unwrap();
-            let and = ReplicationRuleAndOperator::builder().prefix(&rule.prefix).tags(tag);
-            ReplicationRuleFilter::builder().and(and.build())
-        }
-    };
-    let markers =
-        DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Disabled);
-    let status = [ReplicationRuleStatus::Disabled, ReplicationRuleStatus::Enabled];
-    ReplicationRule::builder()
-        .id(id)
-        .priority(i32::try_from(n).unwrap() + 1)
-        .filter(filter.build())
-        .status(status[usize::from(rule.enabled)].clone())
-        .delete_marker_replication(markers.build())
-        .destination(destination.build().unwrap())
-        .build()
-        .unwrap()
-}
-
-async fn put_rules(scene: &Scene, rules: Vec<ReplicationRule>) {
-    let rules = ReplicationConfiguration::builder().role(ROLE).set_rules(Some(rules));
-    let call = scene.app.clients.s3.put_bucket_replication().bucket(SOURCE);
-    call.replication_configuration(rules.build().unwrap()).send().await.unwrap();
-}
-
-/// Replaces the source's rules.
-async fn put(scene: &Scene, rules: &[Sketch]) {
-    let rules = rules.iter().enumerate().map(|(n, rule)| sdk(n, rule, rule.id.to_owned()));
-    put_rules(scene, rules.collect()).await;
-}
-
-async fn version(scene: &Scene, bucket: &str, status: BucketVersioningStatus) {
-    let versioning = VersioningConfiguration::builder().status(status).build();
-    let call = scene.app.clients.s3.put_bucket_versioning().bucket(bucket);
-    call.versioning_configuration(versioning).send().await.unwrap();
-}
-
-async fn delete(scene: &Scene) {
-    scene.app.clients.s3.delete_bucket_replication().bucket(SOURCE).send().await.unwrap();
-}
-
-fn invocation(scene: &Scene, mut payload: Value) -> Invocation {
-    let time = scene.app.emulator.now();
-    payload["time"] = json!(Timestamp(time).to_string());
-    Invocation { id: "look".into(), function: "backfill".into(), payload, time, attempt: 0 }
-}
-
-/// Lets so many minutes pass, and wakes the function as its schedule does.
-async fn try_look(scene: &Scene, after: u64) -> Result<Value, String> {
-    scene.world(|world| world.advance_to(world.now() + minutes(after)));
-    scene.app.invoke(&invocation(scene, json!({}))).await
-}
-
-async fn look(scene: &Scene, after: u64) {
-    try_look(scene, after).await.unwrap();
-}
-
-/// Wakes the function as CloudTrail does.
-async fn hear(scene: &Scene, bucket: &str) {
-    let detail = json!({
-        "eventSource": "s3.amazonaws.com", "eventName": "PutBucketReplication",
-        "requestParameters": {"bucketName": bucket},
-    });
-    let event = json!({"detail-type": "AWS API Call via CloudTrail", "detail": detail});
-    scene.app.invoke(&invocation(scene, event)).await.unwrap();
-}
-
-/// A source with these rules, enrolled, whose configuration has settled; its first notices are taken.
-async fn watched(rules: &[Sketch]) -> Scene {
-    let scene = Scene::given(Given { trail: false, ..two() }).await;
-    put(&scene, rules).await;
-    look(&scene, 0).await;
-    look(&scene, 5).await;
-    assert_eq!(
-        planned(&scene).await,
-        [],
-        "what was before the first look is a person's to ask for"
-    );
-    let told = scene.stored("outbox/").await;
-    scene.app.store.delete(&told).await.unwrap();
-    scene
-}
-
-async fn planned(scene: &Scene) -> Vec<Backfill> {
-    let mut planned = Vec::new();
-    for key in scene.stored("backfills/").await {
-        let backfill = scene.app.store.get_json::<Backfill>(&key).await.unwrap().unwrap().value;
-        assert_eq!(key, format!("backfills/source-bucket/{}.json", backfill.id));
-        planned.push(backfill);
-    }
-    planned
-}
-
-/// The one backfill: its prefix and statuses, as S3 has them, and why.
-async fn the_one(scene: &Scene) -> (String, String, String) {
-    let planned = planned(scene).await;
-    let [Backfill { scope, why, confirmed: false, .. }] = &planned[..] else {
-        panic!("{planned:#?}");
-    };
-    let statuses: Vec<&str> = scope.statuses.iter().map(|status| status.as_str()).collect();
-    (scope.prefix.clone().unwrap_or_default(), statuses.join(" "), why.join("; "))
-}
-
-async fn told(scene: &Scene, bucket: &str) -> Vec<NoticeFact> {
-    let mut told = Vec::new();
-    for key in scene.stored(&format!("outbox/{bucket}/")).await {
-        let notice = scene.app.store.get_json::<Notice>(&key).await.unwrap().unwrap();
-        told.push(notice.value.fact);
-    }
-    told
-}
-
-/// The findings that were told, by code and subject.
-async fn found(scene: &Scene, bucket: &str) -> Vec<(String, String)> {
-    let facts = told(scene, bucket).await.into_iter().filter_map(|fact| match fact {
-        NoticeFact::Found { code, subject, .. } => Some((code, subject)),
-        _ => None,
-    });
-    let mut found: Vec<_> = facts.collect();
-    found.sort();
-    found
-}
-
-async fn config(scene: &Scene) -> Config {
-    scene.app.store.get_json::<Config>(CONFIG).await.unwrap().unwrap().value
-}
-
-/// Replaces the rules, and lets the function see it twice.
-async fn change(scene: &Scene, rules: &[Sketch]) {
-    put(scene, rules).await;
-    look(scene, 1).await;
-    look(scene, 5).await;
-}
-
-const FRESH: &str = "NONE FAILED REPLICA";
-const MOVED: &str = "NONE FAILED COMPLETED REPLICA";
-
-#[track_caller]
-fn is(asked: (String, String, String), prefix: &str, statuses: &str, why: &str) {
-    assert_eq!((asked.0.as_str(), asked.1.as_str(), asked.2.as_str()), (prefix, statuses, why));
-}
+use serde_json::json;
 
 #[tokio::test]
 async fn a_rule_added_is_planned_for_what_was_never_replicated() {
@@ -483,8 +317,8 @@ async fn a_bucket_that_fails_or_is_gone_keeps_no_other_from_being_looked_at() {
     s3.create_bucket().bucket("a-gone-bucket").send().await.unwrap();
     version(&scene, "a-gone-bucket", BucketVersioningStatus::Enabled).await;
     scene.app.enroll("a-gone-bucket").await.unwrap();
-    s3.delete_bucket().bucket("a-gone-bucket").send().await.unwrap();
     scene.app.enroll(REPLICAS[0]).await.unwrap();
+    s3.delete_bucket().bucket("a-gone-bucket").send().await.unwrap();
     store.put("configs/replica-a.json", "{\"format\":".into(), "text/json").await.unwrap();
     put(&scene, &[rule("logs", "", 0)]).await;
     for after in [1, 5] {

@@ -5,7 +5,7 @@ use resilver_aws::Woken;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_heal::limits::Limits;
 use resilver_heal::time::{Timestamp, days, hours, minutes};
-use resilver_tests::{Given, STATE, Scene, Trouble};
+use resilver_tests::{Given, STATE, Scene, Trouble, unswept};
 
 fn limited(limits: Limits) -> Given {
     Given { app: Options { limits, ..Given::default().app }, ..Given::default() }
@@ -95,7 +95,7 @@ async fn a_role_that_may_neither_start_nor_list_jobs_is_told_and_loses_nothing()
 
 #[tokio::test]
 async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_after_an_hour() {
-    let limits = Limits { jobs_active_max: 1, ..Limits::default() };
+    let limits = Limits { jobs_active_max: 1, ..unswept() };
     let scene = repaired(limited(limits), 3).await;
     let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
     scene.fault(Rule::once(Service::S3, "PutObject", refuse).on("head.json"));
@@ -107,7 +107,7 @@ async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_aft
 
 #[tokio::test]
 async fn jobs_that_fail_as_a_whole_are_tried_by_small_ones_on_a_growing_cadence() {
-    let limits = Limits { launch_wait_minutes: 0, ..Limits::default() };
+    let limits = Limits { launch_wait_minutes: 0, ..unswept() };
     let scene = repaired(limited(limits), 30).await;
     let (role, manifests) = (scene.job_role(), format!("arn:aws:s3:::{STATE}/manifests/*"));
     scene.world(|world| world.iam.deny(&role, "no-manifest", &["s3:GetObject"], &[&manifests]));
@@ -123,11 +123,11 @@ async fn jobs_that_fail_as_a_whole_are_tried_by_small_ones_on_a_growing_cadence(
 
 #[tokio::test]
 async fn a_limit_that_was_lowered_blocks_nothing_that_is_given_back() {
-    let mut scene = repaired(limited(Limits::default()), 8).await;
+    let mut scene = repaired(limited(unswept()), 8).await;
     while scene.jobs() == 0 {
         scene.run(minutes(1)).await;
     }
-    let lower = Limits { day_rows_max: 3, ..Limits::default() };
+    let lower = Limits { day_rows_max: 3, ..unswept() };
     scene.app.limit(lower);
     scene.run(hours(1)).await;
     assert_eq!(scene.head().await.totals.healed, 5, "the canary");
@@ -205,7 +205,7 @@ async fn what_was_folded_and_not_deleted_changes_nothing() {
 
 #[tokio::test]
 async fn a_backlog_goes_up_in_jobs_of_the_size_that_is_allowed() {
-    let limits = Limits { job_rows_max: 10, canary_rows: 2, ..Limits::default() };
+    let limits = Limits { job_rows_max: 10, canary_rows: 2, ..unswept() };
     let scene = repaired(limited(limits), 25).await;
     scene.heal().await;
     assert_eq!(scene.head().await.totals.healed, 25);
@@ -214,7 +214,7 @@ async fn a_backlog_goes_up_in_jobs_of_the_size_that_is_allowed() {
 
 #[tokio::test]
 async fn the_days_budget_is_kept_and_said() {
-    let limits = Limits { day_jobs_max: 1, ..Limits::default() };
+    let limits = Limits { day_jobs_max: 1, ..unswept() };
     let scene = repaired(limited(limits), 12).await;
     scene.run(hours(12)).await;
     assert_eq!(scene.jobs(), 1);
@@ -242,7 +242,7 @@ async fn a_cancelled_job_pauses_the_bucket_and_says_so() {
 
 #[tokio::test]
 async fn more_canaries_than_a_job_has_rows_go_up_one_cause_after_the_other() {
-    let limits = Limits { job_rows_max: 3, canary_rows: 2, ..Limits::default() };
+    let limits = Limits { job_rows_max: 3, canary_rows: 2, ..unswept() };
     let given = Given { replicas: 2, ..limited(limits) };
     let scene = Scene::given(given).await;
     for trouble in [Trouble::Denied(0), Trouble::Unversioned(1)] {

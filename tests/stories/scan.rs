@@ -1,6 +1,7 @@
 //! Sweeps and backfills: jobs whose manifest S3 makes, beside what the ledger already has.
 
 use resilver::app::Options;
+use resilver_emulator::stack::Answers;
 use resilver_emulator::world::World;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::jobs::Status;
@@ -16,8 +17,9 @@ use serde_json::json;
 
 /// A scene whose bucket is swept every week, or one with other limits.
 async fn swept(limits: Limits) -> Scene {
-    let app = Options { limits, ..Options::default() };
-    Scene::given(Given { app, ..Given::default() }).await
+    let mut scene = Scene::settled(Given { app: Options::default(), ..Given::default() }).await;
+    scene.limit(limits);
+    scene
 }
 
 fn weekly() -> Limits {
@@ -101,10 +103,9 @@ async fn a_sweep_that_finds_nothing_is_no_failure_and_comes_again_in_a_week() {
 
 #[tokio::test]
 async fn a_bucket_that_is_not_enrolled_is_not_swept() {
-    let app = Options { limits: weekly(), ..Options::default() };
-    let scene = Scene::given(Given { app, ..Given::default() }).await;
-    let key = StateKey::Enrolled(&scene.bucket).to_string();
-    scene.app.store.delete(&[key]).await.unwrap();
+    let scene = swept(weekly()).await;
+    let other = |answers: &mut Answers| answers.insert("Buckets".into(), REPLICAS[0].into());
+    scene.app.reconfigure(|answers| drop(other(answers))).await.unwrap();
     scene.put_many(1).await;
     scene.run(days(2)).await;
     assert_eq!(scene.jobs(), 0);

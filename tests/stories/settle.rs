@@ -6,7 +6,7 @@ use resilver_emulator::world::lambda::Invocation;
 use resilver_heal::entry::State;
 use resilver_heal::limits::Limits;
 use resilver_heal::time::{days, hours, minutes};
-use resilver_tests::{Given, REPLICAS, Scene, Trouble};
+use resilver_tests::{Given, REPLICAS, Scene, Trouble, unswept};
 
 #[tokio::test]
 async fn without_a_trail_the_poll_settles() {
@@ -26,9 +26,7 @@ async fn the_event_that_aws_documents_settles_its_job_and_no_other() {
     scene.put_many(2).await;
     scene.run(minutes(10)).await;
     scene.make(Trouble::Unversioned(0), false);
-    while scene.jobs() == 0 {
-        scene.run(minutes(1)).await;
-    }
+    scene.until(|scene| scene.jobs() > 0).await;
     scene.run(minutes(1)).await;
     let recorded = include_str!("../recorded/job-status-changed.json");
     let id = scene.world(|world| world.jobs.iter().next().unwrap().id.clone());
@@ -83,16 +81,14 @@ async fn a_status_that_cannot_be_read_is_told_and_proves_nothing() {
 
 #[tokio::test]
 async fn a_canary_whose_status_cannot_be_read_keeps_no_circuit_open() {
-    let limits = Limits { canary_rows: 3, ..Limits::default() };
+    let limits = Limits { canary_rows: 3, ..unswept() };
     let app = Options { limits, ..Given::default().app };
     let scene = Scene::given(Given { app, ..Given::default() }).await;
     scene.make(Trouble::Denied(0), true);
     scene.put_many(9).await;
     scene.run(minutes(10)).await;
     scene.make(Trouble::Denied(0), false);
-    while scene.jobs() == 0 {
-        scene.run(minutes(1)).await;
-    }
+    scene.until(|scene| scene.jobs() > 0).await;
     let entries = scene.entries().await;
     let canary = entries.iter().find(|entry| matches!(entry.state, State::InFlight { .. }));
     let number: String = canary.unwrap().id.key.as_str().chars().skip(9).take(4).collect();
@@ -107,7 +103,7 @@ async fn a_canary_whose_status_cannot_be_read_keeps_no_circuit_open() {
 
 #[tokio::test]
 async fn of_a_large_job_a_sample_is_proved_and_the_rest_said_to_be_unproved() {
-    let limits = Limits { proof_rows_max: 10, ..Limits::default() };
+    let limits = Limits { proof_rows_max: 10, ..unswept() };
     let app = Options { limits, ..Given::default().app };
     let scene = Scene::given(Given { app, ..Given::default() }).await;
     scene.make(Trouble::Denied(0), true);
@@ -155,21 +151,17 @@ async fn a_hard_deleted_replica_is_quarantined_with_the_remedy_that_works() {
 
 #[tokio::test]
 async fn the_50_percent_rule_loses_no_row() {
-    let limits = Limits { canary_rows: 2, ..Limits::default() };
+    let limits = Limits { canary_rows: 2, ..unswept() };
     let app = Options { limits, ..Given::default().app };
     let scene = Scene::given(Given { app, ..Given::default() }).await;
     scene.make(Trouble::Denied(0), true);
     scene.put_many(1_300).await;
     scene.run(minutes(10)).await;
     scene.make(Trouble::Denied(0), false);
-    while scene.jobs() < 2 {
-        scene.run(minutes(1)).await;
-    }
+    scene.until(|scene| scene.jobs() >= 2).await;
     // The canaries healed, and now all the rest fails: S3 gives the job up after 1,000 tasks.
     scene.make(Trouble::Denied(0), true);
-    while scene.said_about("Job failed") == 0 {
-        scene.run(minutes(1)).await;
-    }
+    scene.until(|scene| scene.said_about("Job failed") > 0).await;
     let returned = scene.entries().await.iter().filter(|entry| entry.attempts == 0).count();
     assert!(returned > 0, "some rows were never reached, and have lost no attempt");
     scene.make(Trouble::Denied(0), false);

@@ -70,7 +70,7 @@ async fn a_document_of_a_later_release_is_not_written_over() {
     let key = "ledger/source-bucket/head.json";
     let head = scene.app.store.get(key).await.unwrap().unwrap().bytes;
     let later =
-        String::from_utf8(head.to_vec()).unwrap().replacen("\"format\": 1", "\"format\": 2", 1);
+        String::from_utf8(head.to_vec()).unwrap().replacen("\"format\": 2", "\"format\": 3", 1);
     scene.app.store.put(key, later.clone().into(), "application/json").await.unwrap();
     scene.make(Trouble::Denied(0), false);
     scene.app.run_for(hours(2)).await;

@@ -153,15 +153,7 @@ async fn attempt(
         give_back(ctx, bucket, claims.as_ref()).await?;
         return Ok(None);
     }
-    if starts
-        && let Finished::Later(problem) =
-            job::finish(ctx, &mut held, woken, job::Known::IsNew).await?
-    {
-        later = Some(problem);
-    }
-    if let Err(problem) = scan::carry_out(ctx, &held.head).await {
-        later = Some(problem);
-    }
+    later = carry_on(ctx, &mut held, woken, starts).await?.or(later);
     outbox::publish(ctx, &held.head).await?;
     news.delete(ctx, written.replaced.into_iter().chain(listed)).await?;
     leftovers::delete(ctx, &held.head).await?;
@@ -170,6 +162,25 @@ async fn attempt(
         None if starts => Ok(Some(Launched::Started)),
         None => Ok(Some(Launched::Folded)),
     }
+}
+
+/// Does what the head now says is to be done; gives what has to be tried again.
+async fn carry_on(
+    ctx: &Ctx,
+    held: &mut Held,
+    woken: &Woken,
+    starts: bool,
+) -> Result<Option<LaunchError>, LaunchError> {
+    let mut later = None;
+    if starts
+        && let Finished::Later(problem) = job::finish(ctx, held, woken, job::Known::IsNew).await?
+    {
+        later = Some(problem);
+    }
+    if let Err(problem) = scan::carry_out(ctx, &held.head).await {
+        later = Some(problem);
+    }
+    Ok(later)
 }
 
 /// What came of the plans that earlier launches left.
