@@ -13,7 +13,7 @@ export interface ResilverProps {
    * `resilver-collect` (as `cargo lambda build` calls it) or `CollectFunction` (as `sam build` calls it).
    */
   readonly functions: string;
-  /** Source buckets in this account and Region, at most 40. */
+  /** Source buckets in this account and Region. Some sixty, if names are of usual length: they have to fit into a role's policies. */
   readonly buckets?: readonly (string | IBucket)[];
   /**
    * `key=value`. Every bucket of this account and Region with this tag is healed, also one that gets the tag later. It gives the
@@ -112,8 +112,10 @@ export interface Settings {
   readonly plainUrls: readonly string[];
 }
 
-// A role's policies have 10,240 characters at most (IAM User Guide: reference_iam-quotas).
-const BUCKETS_MAX = 40;
+// All policies of a role have 10,240 characters at most (IAM User Guide: reference_iam-quotas). In the longest one each bucket
+// stands twice, in an ARN, and so many characters are left for that.
+const BUCKETS_CHARACTERS_MAX = 5800;
+const charactersOf = (bucket: string): number => 2 * (bucket.length + 'arn:aws-us-gov:s3:::/*",'.length);
 
 const LOG_DAYS = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
@@ -183,8 +185,9 @@ function checkBuckets(complaints: Complaints, { buckets, bucketTag }: Settings):
   if (twice !== undefined) {
     complaints.add(`buckets names ${twice} twice`);
   }
-  if (buckets.length > BUCKETS_MAX) {
-    complaints.add(`buckets takes ${BUCKETS_MAX} names at most, not ${buckets.length}, since a role's policies are limited in length: use bucketTag`);
+  const characters = buckets.reduce((sum, bucket) => sum + charactersOf(bucket), 0);
+  if (characters > BUCKETS_CHARACTERS_MAX) {
+    complaints.add(`buckets has ${buckets.length} names, which do not fit into the policies of a role (10240 characters): use bucketTag`);
   }
   complaints.text('bucketTag', bucketTag || undefined, SHAPES.tag, 'one tag as key=value, such as heal=yes');
 }
