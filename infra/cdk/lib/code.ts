@@ -41,7 +41,9 @@ function refuseOtherPrograms(bootstrap: string, architecture: Architecture): voi
     closeSync(file);
   }
   if (header.toString('latin1', 0, 5) !== '\x7fELF\x02') {
-    throw new Error(`Resilver: ${resolve(bootstrap)} is no program for 64-bit Linux. Build it with cargo lambda build or sam build`);
+    throw new Error(
+      `Resilver: ${resolve(bootstrap)} is no program for 64-bit Linux. Build it with cargo lambda build or sam build`,
+    );
   }
   if (header[18] !== MACHINES[architecture]) {
     const other = architecture === 'arm64' ? 'x86_64' : 'arm64';

@@ -20,15 +20,25 @@ const A_DAY = { view: 'bar', period: 86_400 };
 export function dashboardBody(app: string, region: string): object {
   const rows = [
     [
-      byBucket('Seconds since the oldest unhealed object failed, by bucket', 'OldestUnhealedAge', { ...SERIES, stat: 'Maximum' }),
-      sums('Where the objects are', ['Waiting', 'InFlight', 'Confirming', 'Held', 'Quarantined'], 'Maximum', { ...SERIES, stacked: true }),
+      byBucket('Seconds since the oldest unhealed object failed, by bucket', 'OldestUnhealedAge', {
+        ...SERIES,
+        stat: 'Maximum',
+      }),
+      sums('Where the objects are', ['Waiting', 'InFlight', 'Confirming', 'Held', 'Quarantined'], 'Maximum', {
+        ...SERIES,
+        stacked: true,
+      }),
     ],
     [
       sums('Came and went, an hour', ['Captured', 'Healed', 'Unproved', 'Gone'], 'Sum', { ...SERIES, period: 3600 }),
       byBucket('Held, by bucket', 'Held', SERIES),
     ],
     ['Jobs', 'Rows', 'Dollars'].map((name) => sums(`${name} a day`, [name], 'Sum', A_DAY)),
-    [ofFunctions(app, 'Failed runs', 'Errors', 'Sum'), ofFunctions(app, 'Longest run, milliseconds', 'Duration', 'Maximum'), queues(app)],
+    [
+      ofFunctions(app, 'Failed runs', 'Errors', 'Sum'),
+      ofFunctions(app, 'Longest run, milliseconds', 'Duration', 'Maximum'),
+      queues(app),
+    ],
   ];
   return { widgets: rows.flatMap((row, at) => layOut(row, at * 6, region)) };
 }
@@ -59,7 +69,11 @@ function sums(title: string, names: string[], stat: string, more: Series): Widge
 }
 
 function byBucket(title: string, name: string, more: Series): Widget {
-  return { title, metrics: [[{ expression: search(name, 'Maximum', more.period), id: 'e', label: "${PROP('Dim.Bucket')}" }]], more };
+  return {
+    title,
+    metrics: [[{ expression: search(name, 'Maximum', more.period), id: 'e', label: "${PROP('Dim.Bucket')}" }]],
+    more,
+  };
 }
 
 function ofFunctions(app: string, title: string, metric: string, stat: string): Widget {
@@ -69,7 +83,11 @@ function ofFunctions(app: string, title: string, metric: string, stat: string): 
 
 function queues(app: string): Widget {
   const metrics: Metric[] = QUEUES.map((queue) => [
-    'AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', `${app}-${queue}`, { label: queue.replace('-', ' '), stat: 'Maximum' },
+    'AWS/SQS',
+    'ApproximateNumberOfMessagesVisible',
+    'QueueName',
+    `${app}-${queue}`,
+    { label: queue.replace('-', ' '), stat: 'Maximum' },
   ]);
   return { title: 'Queues and rejects', metrics: [...metrics, sum('Rejects', 'Sum', 300)], more: SERIES };
 }

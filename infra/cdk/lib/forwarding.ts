@@ -15,15 +15,35 @@ import { documentOf, onlyBy, roleFor } from './roles';
 const NAME = /^[A-Za-z0-9_.-]{1,40}$/;
 const NAME_TAKES = 'letters, digits, dots, hyphens and underscores, 40 characters at most';
 const BUCKET_EVENTS = [
-  'CreateBucket', 'PutBucketPolicy', 'DeleteBucketPolicy', 'PutBucketVersioning', 'PutBucketReplication', 'PutBucketEncryption',
-  'PutBucketOwnershipControls', 'PutBucketObjectLockConfiguration',
+  'CreateBucket',
+  'PutBucketPolicy',
+  'DeleteBucketPolicy',
+  'PutBucketVersioning',
+  'PutBucketReplication',
+  'PutBucketEncryption',
+  'PutBucketOwnershipControls',
+  'PutBucketObjectLockConfiguration',
 ];
 const KEY_EVENTS = [
-  'PutKeyPolicy', 'CreateGrant', 'RevokeGrant', 'EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion',
+  'PutKeyPolicy',
+  'CreateGrant',
+  'RevokeGrant',
+  'EnableKey',
+  'DisableKey',
+  'ScheduleKeyDeletion',
+  'CancelKeyDeletion',
 ];
 const ROLE_EVENTS = [
-  'CreateRole', 'UpdateAssumeRolePolicy', 'PutRolePolicy', 'DeleteRolePolicy', 'AttachRolePolicy', 'DetachRolePolicy',
-  'PutRolePermissionsBoundary', 'DeleteRolePermissionsBoundary', 'CreatePolicyVersion', 'DeletePolicyVersion',
+  'CreateRole',
+  'UpdateAssumeRolePolicy',
+  'PutRolePolicy',
+  'DeleteRolePolicy',
+  'AttachRolePolicy',
+  'DetachRolePolicy',
+  'PutRolePermissionsBoundary',
+  'DeleteRolePermissionsBoundary',
+  'CreatePolicyVersion',
+  'DeletePolicyVersion',
   'SetDefaultPolicyVersion',
 ];
 
@@ -62,7 +82,12 @@ export class ForwardBucketChanges extends Construct {
     complaints.text('destinationBucket', destinationBucket, SHAPES.bucket, 'the name of a bucket, no ARN');
     complaints.text('sourceAccount', sourceAccount, SHAPES.account, 'an account id of 12 digits');
     complaints.text('sourceRegion', sourceRegion, SHAPES.region, 'a Region such as eu-central-1');
-    complaints.text('replicationRoleArn', replicationRoleArn, SHAPES.role, 'the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)');
+    complaints.text(
+      'replicationRoleArn',
+      replicationRoleArn,
+      SHAPES.role,
+      'the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)',
+    );
     complaints.text('keyArn', keyArn, SHAPES.key, 'the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID), not an alias');
     complaints.text('name', name, NAME, NAME_TAKES);
     complaints.throwIfAny(`ForwardBucketChanges at ${this.node.path}`);
@@ -73,13 +98,13 @@ export class ForwardBucketChanges extends Construct {
     }
     forward('BucketChanged', {
       name: `resilver-forward-bucket-${name}`,
-      description: 'What may repair replication into the bucket, for Resilver in the source\'s Region.',
+      description: "What may repair replication into the bucket, for Resilver in the source's Region.",
       eventPattern: apiCall('s3', BUCKET_EVENTS, { requestParameters: { bucketName: [destinationBucket] } }),
     });
     if (keyArn !== undefined) {
       forward('KeyChanged', {
         name: `resilver-forward-key-${name}`,
-        description: 'What may repair the use of the replicas\' key, for Resilver in the source\'s Region.',
+        description: "What may repair the use of the replicas' key, for Resilver in the source's Region.",
         // By the resource and not by the request, which may name the key by its id, its ARN or an alias.
         eventPattern: apiCall('kms', KEY_EVENTS, { resources: { ARN: [keyArn] } }),
       });
@@ -110,9 +135,13 @@ export class ForwardRoleChanges extends Construct {
     complaints.text('sourceRegion', sourceRegion, SHAPES.region, 'a Region such as eu-central-1');
     complaints.text('name', name, NAME, NAME_TAKES);
     complaints.throwIfAny(`ForwardRoleChanges at ${this.node.path}`);
-    forwarder(this, sourceRegion, Aws.ACCOUNT_ID)('RolesChanged', {
+    forwarder(
+      this,
+      sourceRegion,
+      Aws.ACCOUNT_ID,
+    )('RolesChanged', {
       name: `resilver-forward-roles-${name}`,
-      description: 'What may repair a replication role, for Resilver in the source\'s Region.',
+      description: "What may repair a replication role, for Resilver in the source's Region.",
       // Not by the role's name: a managed policy that changes does not say whose it is.
       eventPattern: apiCall('iam', ROLE_EVENTS),
     });

@@ -41,7 +41,12 @@ export class ResilverObservability extends Construct {
     super(scope, id);
     const complaints = new Complaints();
     complaints.text('stackName', stackName, SHAPES.stack, 'the name of the app, lower case, 35 characters at most');
-    complaints.text('alarmTopicArn', alarmTopicArn, SHAPES.topic, 'the ARN of an SNS standard topic (arn:aws:sns:REGION:ACCOUNT:NAME)');
+    complaints.text(
+      'alarmTopicArn',
+      alarmTopicArn,
+      SHAPES.topic,
+      'the ARN of an SNS standard topic (arn:aws:sns:REGION:ACCOUNT:NAME)',
+    );
     complaints.oneOf('unhealedHours', unhealedHours, HOURS, '1, 3, 6, 12, 24, 48, 96, 168 or 336');
     complaints.throwIfAny(`ResilverObservability at ${this.node.path}`);
     this.app = stackName;
@@ -113,7 +118,10 @@ export class ResilverObservability extends Construct {
 
   private alarmsOfQueues(): void {
     const app = this.app;
-    const of = (queue: string, metricName: string): Pick<Alarm, 'namespace' | 'metricName' | 'dimensions' | 'statistic' | 'period'> => ({
+    const of = (
+      queue: string,
+      metricName: string,
+    ): Pick<Alarm, 'namespace' | 'metricName' | 'dimensions' | 'statistic' | 'period'> => ({
       namespace: 'AWS/SQS',
       metricName,
       dimensions: [{ name: 'QueueName', value: `${app}-${queue}` }],

@@ -28,7 +28,12 @@ export class Sources {
 
   /** A statement on the buckets. */
   onBuckets(sid: string, actions: string[]): Statement {
-    return { sid, actions, resources: this.bucketArns, ...this.ofTheAccount('by tag, any bucket of the account can be a source tomorrow') };
+    return {
+      sid,
+      actions,
+      resources: this.bucketArns,
+      ...this.ofTheAccount('by tag, any bucket of the account can be a source tomorrow'),
+    };
   }
 
   /** A statement on the objects in the buckets. */
@@ -43,7 +48,12 @@ export class Sources {
       return [];
     }
     return [
-      { sid: 'FindBuckets', actions: ['s3:ListAllMyBuckets'], resources: ['*'], wildcard: 'listing buckets has no resource type' },
+      {
+        sid: 'FindBuckets',
+        actions: ['s3:ListAllMyBuckets'],
+        resources: ['*'],
+        wildcard: 'listing buckets has no resource type',
+      },
       this.onBuckets('ReadTags', ['s3:GetBucketTagging']),
     ];
   }
@@ -91,7 +101,12 @@ export const OF_FUNCTION: Record<FunctionName, (named: Named) => Statement[]> = 
   settle: ({ state }) => [
     listState(state),
     onState(state, 'ReadState', 's3:GetObject', [
-      'ledger/*/head.json', 'notices/*', 'reports/*', 'settled/*', 'settling/*', 'verdicts/*',
+      'ledger/*/head.json',
+      'notices/*',
+      'reports/*',
+      'settled/*',
+      'settling/*',
+      'verdicts/*',
     ]),
     onState(state, 'WriteState', 's3:PutObject', ['outbox/*', 'rejects/report/*', 'settled/*', 'settling/*', 'verdicts/*']),
     { sid: 'LookAtJobs', actions: ['s3:DescribeJob'], resources: [JOBS], wildcard: JOBS_WILDCARD },
@@ -104,12 +119,19 @@ export const OF_FUNCTION: Record<FunctionName, (named: Named) => Statement[]> = 
   enroll: ({ state, sources }) => [
     listState(state),
     onState(state, 'ReadState', 's3:GetObject', [
-      'enrolled/*', 'enrolment.json', 'ledger/*/head.json', 'notices/*', 'unenrolled/*',
+      'enrolled/*',
+      'enrolment.json',
+      'ledger/*/head.json',
+      'notices/*',
+      'unenrolled/*',
     ]),
     onState(state, 'WriteState', 's3:PutObject', ['enrolled/*', 'enrolment.json', 'outbox/*', 'unenrolled/*']),
     onState(state, 'DeleteState', 's3:DeleteObject', ['enrolled/*', 'unenrolled/*']),
     sources.onBuckets('WireBuckets', [
-      's3:GetBucketNotification', 's3:PutBucketNotification', 's3:GetBucketVersioning', 's3:ListBucket',
+      's3:GetBucketNotification',
+      's3:PutBucketNotification',
+      's3:GetBucketVersioning',
+      's3:ListBucket',
     ]),
     ...sources.finding(),
   ],
@@ -118,8 +140,11 @@ export const OF_FUNCTION: Record<FunctionName, (named: Named) => Statement[]> = 
     onState(state, 'ReadState', 's3:GetObject', ['configs/*', 'enrolled/*', 'notices/*']),
     onState(state, 'WriteState', 's3:PutObject', ['backfills/*', 'configs/*', 'outbox/*']),
     sources.onBuckets('ReadConfigurations', [
-      's3:GetReplicationConfiguration', 's3:GetBucketVersioning', 's3:GetEncryptionConfiguration',
-      's3:GetIntelligentTieringConfiguration', 's3:GetLifecycleConfiguration',
+      's3:GetReplicationConfiguration',
+      's3:GetBucketVersioning',
+      's3:GetEncryptionConfiguration',
+      's3:GetIntelligentTieringConfiguration',
+      's3:GetLifecycleConfiguration',
     ]),
     { sid: 'ReadStateKey', actions: ['s3:GetEncryptionConfiguration'], resources: [state] },
     {
@@ -137,13 +162,29 @@ function launchOnState(state: string): Statement[] {
     listState(state),
     // A swap (If-Match) needs s3:GetObject besides s3:PutObject (S3 User Guide: conditional-writes).
     onState(state, 'ReadState', 's3:GetObject', [
-      'account.json', 'backfills/*', 'enrolled/*', 'failures/*', 'generated/*', 'ledger/*', 'listed/*', 'notices/*',
-      'outbox/*', 'plans/*', 'settled/*', 'verdicts/*',
+      'account.json',
+      'backfills/*',
+      'enrolled/*',
+      'failures/*',
+      'generated/*',
+      'ledger/*',
+      'listed/*',
+      'notices/*',
+      'outbox/*',
+      'plans/*',
+      'settled/*',
+      'verdicts/*',
     ]),
     onState(state, 'WriteState', 's3:PutObject', ['account.json', 'ledger/*', 'listed/*', 'manifests/*', 'plans/*']),
     onState(state, 'GiveUpUploads', 's3:AbortMultipartUpload', ['ledger/*', 'listed/*', 'manifests/*']),
     onState(state, 'DeleteWhatIsFolded', 's3:DeleteObject', [
-      'backfills/*', 'failures/*', 'ledger/*', 'listed/*', 'outbox/*', 'settling/*', 'verdicts/*',
+      'backfills/*',
+      'failures/*',
+      'ledger/*',
+      'listed/*',
+      'outbox/*',
+      'settling/*',
+      'verdicts/*',
     ]),
   ];
 }
@@ -153,8 +194,18 @@ function launchOnSources({ sources, jobRole, bus }: Named): Statement[] {
     sources.onObjects('ReadStatuses', ['s3:GetObjectVersion']),
     // As above: a version that is gone has to answer 404.
     sources.onBuckets('ListSources', ['s3:ListBucket']),
-    { sid: 'StartAndFindJobs', actions: ['s3:CreateJob', 's3:ListJobs'], resources: ['*'], wildcard: 'S3 has no resource type for either' },
-    { sid: 'ConfirmOrCancelJobs', actions: ['s3:DescribeJob', 's3:UpdateJobStatus'], resources: [JOBS], wildcard: JOBS_WILDCARD },
+    {
+      sid: 'StartAndFindJobs',
+      actions: ['s3:CreateJob', 's3:ListJobs'],
+      resources: ['*'],
+      wildcard: 'S3 has no resource type for either',
+    },
+    {
+      sid: 'ConfirmOrCancelJobs',
+      actions: ['s3:DescribeJob', 's3:UpdateJobStatus'],
+      resources: [JOBS],
+      wildcard: JOBS_WILDCARD,
+    },
     // Without iam:PassedToService: CreateJob does not fill it in, and a policy with it denies always.
     { sid: 'PassJobRole', actions: ['iam:PassRole'], resources: [jobRole] },
     { sid: 'Tell', actions: ['events:PutEvents'], resources: [bus] },

@@ -117,9 +117,7 @@ export interface Settings {
 const BUCKETS_CHARACTERS_MAX = 5800;
 const charactersOf = (bucket: string): number => 2 * (bucket.length + 'arn:aws-us-gov:s3:::/*",'.length);
 
-const LOG_DAYS = [
-  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-];
+const LOG_DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 const URLS = ['slackWebhookUrl', 'teamsWebhookUrl', 'webhookUrl'] as const;
 
@@ -132,12 +130,27 @@ export function settingsOf(scope: Construct, props: ResilverProps): Settings {
   if (settings.name === '') {
     complaints.add('name has to be given in a nested stack, which CloudFormation names at deployment');
   } else {
-    complaints.text('name', settings.name, SHAPES.stack, 'a letter and then lower case, digits and hyphens, 35 characters at most');
+    complaints.text(
+      'name',
+      settings.name,
+      SHAPES.stack,
+      'a letter and then lower case, digits and hyphens, 35 characters at most',
+    );
   }
   for (const url of URLS) {
-    complaints.text(url, settings[url] || undefined, SHAPES.url, 'a URL that begins with https://, without spaces, quotes or backslashes');
+    complaints.text(
+      url,
+      settings[url] || undefined,
+      SHAPES.url,
+      'a URL that begins with https://, without spaces, quotes or backslashes',
+    );
   }
-  complaints.text('stateKeyArn', settings.stateKeyArn || undefined, SHAPES.key, 'the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID), not an alias');
+  complaints.text(
+    'stateKeyArn',
+    settings.stateKeyArn || undefined,
+    SHAPES.key,
+    'the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID), not an alias',
+  );
   complaints.oneOf('architecture', settings.architecture, ['arm64', 'x86_64'], 'arm64 or x86_64');
   complaints.throwIfAny(`Resilver at ${scope.node.path}`);
   return settings;
@@ -179,7 +192,12 @@ function checkBuckets(complaints: Complaints, { buckets, bucketTag }: Settings):
     complaints.add('name the buckets to heal in buckets, or a tag that they have in bucketTag (key=value)');
   }
   for (const bucket of buckets) {
-    complaints.text('buckets', bucket, SHAPES.bucket, 'names of buckets, 3 to 63 characters each: no ARNs, no wildcards, no s3://');
+    complaints.text(
+      'buckets',
+      bucket,
+      SHAPES.bucket,
+      'names of buckets, 3 to 63 characters each: no ARNs, no wildcards, no s3://',
+    );
   }
   const twice = buckets.find((bucket, at) => buckets.indexOf(bucket) !== at);
   if (twice !== undefined) {
@@ -187,7 +205,9 @@ function checkBuckets(complaints: Complaints, { buckets, bucketTag }: Settings):
   }
   const characters = buckets.reduce((sum, bucket) => sum + charactersOf(bucket), 0);
   if (characters > BUCKETS_CHARACTERS_MAX) {
-    complaints.add(`buckets has ${buckets.length} names, which do not fit into the policies of a role (10240 characters): use bucketTag`);
+    complaints.add(
+      `buckets has ${buckets.length} names, which do not fit into the policies of a role (10240 characters): use bucketTag`,
+    );
   }
   complaints.text('bucketTag', bucketTag || undefined, SHAPES.tag, 'one tag as key=value, such as heal=yes');
 }

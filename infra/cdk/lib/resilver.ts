@@ -173,7 +173,9 @@ export class Resilver extends Construct {
     const us = { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } };
     const principal = new iam.ServicePrincipal('scheduler.amazonaws.com', { conditions: us });
     const resources = woken.map((name) => this.functions[name].functionArn);
-    const role = roleFor(this, 'SchedulerRole', principal, 'wake', [{ sid: 'Wake', actions: ['lambda:InvokeFunction'], resources }]);
+    const role = roleFor(this, 'SchedulerRole', principal, 'wake', [
+      { sid: 'Wake', actions: ['lambda:InvokeFunction'], resources },
+    ]);
     for (const name of woken) {
       new scheduler.CfnSchedule(this.functions[name], 'Tick', {
         scheduleExpression: WIRING[name].schedule ?? '',

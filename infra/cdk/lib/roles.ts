@@ -7,7 +7,13 @@ import { acceptWildcards } from './nag';
 import type { Statement } from './policies';
 
 /** A role with one policy, of the statements as they are. */
-export function roleFor(scope: Construct, id: string, assumedBy: iam.IPrincipal, policy: string, statements: Statement[]): iam.Role {
+export function roleFor(
+  scope: Construct,
+  id: string,
+  assumedBy: iam.IPrincipal,
+  policy: string,
+  statements: Statement[],
+): iam.Role {
   const role = new iam.Role(scope, id, { assumedBy, inlinePolicies: { [policy]: documentOf(statements) } });
   acceptAll(role, statements);
   return role;
@@ -41,5 +47,12 @@ export function onlyBy(
   conditions: Record<string, unknown> = { Bool: { 'aws:SecureTransport': 'false' } },
 ): iam.PolicyStatement {
   const everyone = new iam.StarPrincipal();
-  return new iam.PolicyStatement({ sid, effect: iam.Effect.DENY, principals: [everyone], actions: [action], resources, conditions });
+  return new iam.PolicyStatement({
+    sid,
+    effect: iam.Effect.DENY,
+    principals: [everyone],
+    actions: [action],
+    resources,
+    conditions,
+  });
 }

@@ -12,7 +12,16 @@ import { onlyBy } from './roles';
 // S3 forgets a job after 90 days.
 const KEPT = Duration.days(120);
 const KEPT_PREFIXES = [
-  'plans', 'manifests', 'generated', 'listed', 'reports', 'settling', 'verdicts', 'settled', 'notices', 'rejects',
+  'plans',
+  'manifests',
+  'generated',
+  'listed',
+  'reports',
+  'settling',
+  'verdicts',
+  'settled',
+  'notices',
+  'rejects',
 ];
 
 /** Everything that Resilver knows. It outlives the stack, but not a first deployment that fails. */
@@ -27,7 +36,11 @@ export function stateBucket(scope: Construct, bucketName: string, keyArn: string
     // KMS (S3 User Guide: batch-ops-create-job). The key covers what others put into the bucket.
     ...(keyArn === ''
       ? { encryption: s3.BucketEncryption.S3_MANAGED }
-      : { encryption: s3.BucketEncryption.KMS, encryptionKey: kms.Key.fromKeyArn(scope, 'StateKey', keyArn), bucketKeyEnabled: true }),
+      : {
+          encryption: s3.BucketEncryption.KMS,
+          encryptionKey: kms.Key.fromKeyArn(scope, 'StateKey', keyArn),
+          bucketKeyEnabled: true,
+        }),
     lifecycleRules: [
       // What was deleted or replaced, and the marks of it, go within a day: folded segments would make listings long.
       {
@@ -42,7 +55,11 @@ export function stateBucket(scope: Construct, bucketName: string, keyArn: string
   const everything = [bucket.bucketArn, `${bucket.bucketArn}/*`];
   bucket.addToResourcePolicy(onlyBy('OnlyByTls', 's3:*', everything));
   bucket.addToResourcePolicy(onlyBy('OnlyByModernTls', 's3:*', everything, { NumericLessThan: { 's3:TlsVersion': '1.2' } }));
-  accept(bucket, 'S1', 'access logs need a second bucket, which would be found wanting in the same way; CloudTrail data events do it');
+  accept(
+    bucket,
+    'S1',
+    'access logs need a second bucket, which would be found wanting in the same way; CloudTrail data events do it',
+  );
   return bucket;
 }
 

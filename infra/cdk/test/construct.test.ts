@@ -18,7 +18,10 @@ function heal(props: Partial<ResilverProps> = {}): { stack: Stack; heal: Resilve
 }
 
 test('functions are found as sam build and cargo lambda lay them out', () => {
-  for (const rename of [(name: string) => `resilver-${name}`, (name: string) => `${name[0].toUpperCase()}${name.slice(1)}Function`]) {
+  for (const rename of [
+    (name: string) => `resilver-${name}`,
+    (name: string) => `${name[0].toUpperCase()}${name.slice(1)}Function`,
+  ]) {
     const functions = placeholders();
     for (const name of FUNCTION_NAMES) {
       renameSync(join(functions, name), join(functions, rename(name)));
@@ -58,8 +61,14 @@ test('a function that is not there is named, with where it was looked for and wh
 });
 
 test('a function built for another processor is refused', () => {
-  assert.throws(() => heal({ functions: placeholders(0x3e) }), /collect\/bootstrap is not built for arm64. .*, or set architecture to 'x86_64'$/);
-  assert.throws(() => heal({ architecture: 'x86_64' }), /collect\/bootstrap is not built for x86_64. .*, or set architecture to 'arm64'$/);
+  assert.throws(
+    () => heal({ functions: placeholders(0x3e) }),
+    /collect\/bootstrap is not built for arm64. .*, or set architecture to 'x86_64'$/,
+  );
+  assert.throws(
+    () => heal({ architecture: 'x86_64' }),
+    /collect\/bootstrap is not built for x86_64. .*, or set architecture to 'arm64'$/,
+  );
   const functions = placeholders();
   writeFileSync(join(functions, 'collect', 'bootstrap'), elf(0x28));
   assert.throws(() => heal({ functions }), /is not built for arm64. Build it for arm64$/);
@@ -74,7 +83,9 @@ test('what is no Linux program is refused', () => {
 });
 
 const chatsOf = (stack: Stack): string => {
-  const notify = Template.fromStack(stack).findResources('AWS::Lambda::Function', { Properties: { FunctionName: 'resilver-notify' } });
+  const notify = Template.fromStack(stack).findResources('AWS::Lambda::Function', {
+    Properties: { FunctionName: 'resilver-notify' },
+  });
   return JSON.stringify(Object.values(notify)[0].Properties.Environment.Variables.RESILVER_CHATS);
 };
 
@@ -84,7 +95,10 @@ test('a secret stays out of the template, and a plain URL is warned of', () => {
   Annotations.fromStack(secret.stack).hasNoWarning('*', Match.anyValue());
 
   const plain = heal({ teamsWebhookUrl: 'https://teams/hook' });
-  Annotations.fromStack(plain.stack).hasWarning('/resilver/Heal', Match.stringLikeRegexp('teamsWebhookUrl stands in the template for all to read'));
+  Annotations.fromStack(plain.stack).hasWarning(
+    '/resilver/Heal',
+    Match.stringLikeRegexp('teamsWebhookUrl stands in the template for all to read'),
+  );
 });
 
 test('a parameter of the stack can be a URL or a number', () => {
@@ -92,9 +106,16 @@ test('a parameter of the stack can be a URL or a number', () => {
   const url = new CfnParameter(stack, 'Url', { noEcho: true });
   const dollars = new CfnParameter(stack, 'Dollars', { type: 'Number' });
   const webhookUrl = SecretValue.cfnParameter(url);
-  new Resilver(stack, 'Heal', { functions: placeholders(), buckets: ['orders'], webhookUrl, dayDollars: dollars.valueAsNumber });
+  new Resilver(stack, 'Heal', {
+    functions: placeholders(),
+    buckets: ['orders'],
+    webhookUrl,
+    dayDollars: dollars.valueAsNumber,
+  });
   assert.match(chatsOf(stack), /\{"Ref":"Url"\}/);
-  const launch = Template.fromStack(stack).findResources('AWS::Lambda::Function', { Properties: { FunctionName: 'resilver-launch' } });
+  const launch = Template.fromStack(stack).findResources('AWS::Lambda::Function', {
+    Properties: { FunctionName: 'resilver-launch' },
+  });
   const limits = JSON.stringify(Object.values(launch)[0].Properties.Environment.Variables.RESILVER_LIMITS);
   assert.match(limits, /day_micro_usd_max\\": ",\{"Ref":"Dollars"\},"000000,/);
 });
@@ -106,7 +127,7 @@ test('a bucket of the same stack can be a source', () => {
   Template.fromStack(stack).hasResourceProperties('Custom::ResilverEnrolment', { Buckets: [stack.resolve(orders.bucketName)] });
 });
 
-test('notices can be had by targets of one\'s own', () => {
+test("notices can be had by targets of one's own", () => {
   const { stack, heal: resilver } = heal();
   resilver.onNotice('ToPager', new LambdaFunction(resilver.functions.notify));
   Template.fromStack(stack).hasResourceProperties('AWS::Events::Rule', {

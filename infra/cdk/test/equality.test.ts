@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import {
   ForwardBucketChanges,
   type ForwardBucketChangesProps,
@@ -12,6 +13,8 @@ import {
   type ResilverObservabilityProps,
   type ResilverProps,
 } from '../lib';
+import { Evaluation, type Json, type Resource } from './evaluate';
+import { normal, normalise } from './normal';
 import { assertSame, built, outputsOf, placeholders, synthesise, templateAt, wanted } from './support';
 
 type Case<Props> = [name: string, props: Props, parameters: Record<string, string>];
@@ -27,18 +30,46 @@ const CASES: Case<Omit<ResilverProps, 'functions'>>[] = [
   [
     'every number at its most',
     {
-      buckets: ['orders'], waitMinutes: 1440, launchRows: 999_999_999, dayDollars: 999_999, dayJobs: 9999, activeJobs: 6,
-      sweepDays: 999, bucketObjectsMillions: 9_999_999, backfillRows: 9_999_999_999, logDays: 3653,
+      buckets: ['orders'],
+      waitMinutes: 1440,
+      launchRows: 999_999_999,
+      dayDollars: 999_999,
+      dayJobs: 9999,
+      activeJobs: 6,
+      sweepDays: 999,
+      bucketObjectsMillions: 9_999_999,
+      backfillRows: 9_999_999_999,
+      logDays: 3653,
     },
     {
-      Buckets: 'orders', WaitMinutes: '1440', LaunchRows: '999999999', DayDollars: '999999', DayJobs: '9999', ActiveJobs: '6',
-      SweepDays: '999', BucketObjectsMillions: '9999999', BackfillRows: '9999999999', LogDays: '3653',
+      Buckets: 'orders',
+      WaitMinutes: '1440',
+      LaunchRows: '999999999',
+      DayDollars: '999999',
+      DayJobs: '9999',
+      ActiveJobs: '6',
+      SweepDays: '999',
+      BucketObjectsMillions: '9999999',
+      BackfillRows: '9999999999',
+      LogDays: '3653',
     },
   ],
   [
     'every chat, and the other processor',
-    { buckets: ['orders'], slackWebhookUrl: 'https://a/b?c', teamsWebhookUrl: 'https://d', webhookUrl: 'https://e', architecture: 'x86_64' },
-    { Buckets: 'orders', SlackWebhookUrl: 'https://a/b?c', TeamsWebhookUrl: 'https://d', WebhookUrl: 'https://e', Architecture: 'x86_64' },
+    {
+      buckets: ['orders'],
+      slackWebhookUrl: 'https://a/b?c',
+      teamsWebhookUrl: 'https://d',
+      webhookUrl: 'https://e',
+      architecture: 'x86_64',
+    },
+    {
+      Buckets: 'orders',
+      SlackWebhookUrl: 'https://a/b?c',
+      TeamsWebhookUrl: 'https://d',
+      WebhookUrl: 'https://e',
+      Architecture: 'x86_64',
+    },
   ],
 ];
 
@@ -51,7 +82,9 @@ for (const [name, props, parameters] of CASES) {
 }
 
 test('the construct has the outputs of the template', () => {
-  const { template, idOf } = synthesise((stack) => new Resilver(stack, 'Heal', { functions: placeholders(), buckets: ['orders'] }));
+  const { template, idOf } = synthesise(
+    (stack) => new Resilver(stack, 'Heal', { functions: placeholders(), buckets: ['orders'] }),
+  );
   const expected = templateAt('template.yaml');
   const outputs = outputsOf(template, { parameters: {}, rename: (id) => idOf(id).replace(/Output$/, ''), refer: idOf });
   assert.deepEqual(outputs, outputsOf(expected, { parameters: { Buckets: 'orders' }, rename: (id) => id, refer: (id) => id }));
@@ -62,7 +95,10 @@ const FORWARDING: Case<ForwardBucketChangesProps>[] = [
   [
     'a role and a key',
     {
-      destinationBucket: 'copies', sourceAccount: '444455556666', sourceRegion: 'eu-central-1', keyArn: KEY,
+      destinationBucket: 'copies',
+      sourceAccount: '444455556666',
+      sourceRegion: 'eu-central-1',
+      keyArn: KEY,
       replicationRoleArn: 'arn:aws:iam::444455556666:role/replicate',
     },
     { ReplicationRoleArn: 'arn:aws:iam::444455556666:role/replicate', KeyArn: KEY },
@@ -102,4 +138,50 @@ for (const [name, props, parameters] of WATCHING) {
     const actual = built((stack) => new ResilverObservability(stack, 'Watch', props));
     assertSame(actual, wanted('infra/observability.yaml', parameters));
   });
+}
+
+// What the comparison does not look at, besides spelling: test/normal.ts says why.
+const NOT_COMPARED = /^(\w+Function\/(Code|Tags)\/|\w+\/Targets\/\d\/Id$)/;
+
+/** Every value in a resource, as a path and a way to spoil it. */
+function* leaves(value: Json, path: string): Generator<[path: string, spoil: () => void]> {
+  const entries = value !== null && typeof value === 'object' ? Object.entries(value) : [];
+  for (const [key, each] of entries) {
+    if (each !== null && typeof each === 'object') {
+      yield* leaves(each, `${path}/${key}`);
+    } else {
+      yield [`${path}/${key}`, () => void ((value as Record<string, Json>)[key] = `${String(each)}x`)];
+    }
+  }
+}
+
+test('the comparison sees a change of anything in the template', () => {
+  const parameters = { BucketTag: 'heal=yes', Buckets: 'orders', SlackWebhookUrl: 'https://a' };
+  const resources = new Evaluation(templateAt('template.yaml'), parameters).resources();
+  const before = normalise(resources);
+  const unseen: string[] = [];
+  let seen = 0;
+  for (const [id, resource] of Object.entries(resources)) {
+    const paths = [...leaves(resource.Properties!, id)].map(([path]) => path);
+    for (const [at, path] of paths.entries()) {
+      const spoiled = structuredClone(resource);
+      [...leaves(spoiled.Properties!, id)][at][1]();
+      const same = isDeepStrictEqual(normalOrError(resources, spoiled), before[id]);
+      unseen.push(...(same ? [path] : []));
+      seen += same ? 0 : 1;
+    }
+  }
+  assert.deepEqual(
+    unseen.filter((path) => !NOT_COMPARED.test(path)),
+    [],
+  );
+  assert.ok(seen > 600, `only ${seen} values are compared`);
+});
+
+function normalOrError(resources: Record<string, Resource>, spoiled: Resource): unknown {
+  try {
+    return normal(spoiled, new Map(Object.keys(resources).map((each) => [each, each])));
+  } catch (error) {
+    return error;
+  }
 }

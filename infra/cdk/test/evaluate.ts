@@ -16,7 +16,10 @@ export interface Resource {
 }
 
 export interface Template {
-  Parameters?: Record<string, { Type: string; Default?: Json; AllowedPattern?: string; AllowedValues?: Json[]; ConstraintDescription?: string }>;
+  Parameters?: Record<
+    string,
+    { Type: string; Default?: Json; AllowedPattern?: string; AllowedValues?: Json[]; ConstraintDescription?: string }
+  >;
   Mappings?: Record<string, Json>;
   Conditions?: Record<string, Json>;
   Resources: Record<string, Resource>;
@@ -55,8 +58,12 @@ export class Evaluation {
 
   /** Resources whose condition holds, with everything in them worked out. */
   resources(): Record<string, Resource> {
-    const found = Object.entries(this.template.Resources).filter(([, { Condition }]) => !Condition || this.condition(Condition));
-    return Object.fromEntries(found.map(([id, resource]) => [id, { ...resource, Properties: this.json(resource.Properties ?? {}) }]));
+    const found = Object.entries(this.template.Resources).filter(
+      ([, { Condition }]) => !Condition || this.condition(Condition),
+    );
+    return Object.fromEntries(
+      found.map(([id, resource]) => [id, { ...resource, Properties: this.json(resource.Properties ?? {}) }]),
+    );
   }
 
   /** A value that may hold functions, worked out. */
@@ -95,7 +102,9 @@ export class Evaluation {
       case 'Fn::Split':
         return (this.json(list[1]) as string).split(list[0] as string);
       case 'Fn::Sub':
-        return typeof argument === 'string' ? this.substitute(argument, {}) : this.substitute(list[0] as string, list[1] as Record<string, Json>);
+        return typeof argument === 'string'
+          ? this.substitute(argument, {})
+          : this.substitute(list[0] as string, list[1] as Record<string, Json>);
       case 'Fn::FindInMap': {
         const [map, first, second] = list.map((each) => this.json(each) as string);
         return (this.template.Mappings as Record<string, Record<string, Record<string, Json>>>)[map][first][second];

@@ -6,7 +6,14 @@ import { App, CfnResource, Stack, Validations } from 'aws-cdk-lib';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { AwsSolutionsChecks, type IApplyRule } from 'cdk-nag';
 import type { IConstruct } from 'constructs';
-import { ForwardBucketChanges, ForwardRoleChanges, LetForwardedEventsIn, Resilver, ResilverObservability, type ResilverProps } from '../lib';
+import {
+  ForwardBucketChanges,
+  ForwardRoleChanges,
+  LetForwardedEventsIn,
+  Resilver,
+  ResilverObservability,
+  type ResilverProps,
+} from '../lib';
 import { placeholders } from './support';
 
 /** Every finding, accepted or not, as `path rule`. */

@@ -13,13 +13,17 @@ export interface Normal {
 }
 
 /** Resources by logical id, with references renamed by `rename`. */
-export function normalise(resources: Record<string, Resource>, rename: (id: string) => string = (id) => id): Record<string, Normal> {
+export function normalise(
+  resources: Record<string, Resource>,
+  rename: (id: string) => string = (id) => id,
+): Record<string, Normal> {
   const names = new Map(Object.keys(resources).map((id) => [id, rename(id)]));
   const pairs = Object.entries(resources).map(([id, resource]) => [names.get(id), normal(resource, names)] as const);
   return Object.fromEntries(pairs);
 }
 
-function normal(resource: Resource, names: Map<string, string>): Normal {
+/** One resource; `names` are the logical ids and what they are renamed to. */
+export function normal(resource: Resource, names: Map<string, string>): Normal {
   const properties = { ...(resource.Properties as Record<string, Json>) };
   if (resource.Type === 'AWS::Lambda::Function') {
     // Where the code lies, and a tag that says that SAM made the function.

@@ -1,5 +1,5 @@
-// Makes a folder with six placeholders for the functions and prints its path, for a synth without a build.
+// Makes a folder with six placeholders for the functions, for a synth without a build: placeholders.ts <folder>
 
-import { placeholders } from './support';
+import { fill } from './support';
 
-console.log(placeholders());
+fill(process.argv[2], 0xb7);

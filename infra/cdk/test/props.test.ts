@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { App, NestedStack, Stack } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
-import { ForwardBucketChanges, ForwardRoleChanges, LetForwardedEventsIn, Resilver, ResilverObservability, type ResilverProps } from '../lib';
+import {
+  ForwardBucketChanges,
+  ForwardRoleChanges,
+  LetForwardedEventsIn,
+  Resilver,
+  ResilverObservability,
+  type ResilverProps,
+} from '../lib';
 import { Evaluation } from './evaluate';
 import { settingsOf } from '../lib/props';
 import { placeholders, synthesise, templateAt } from './support';
@@ -51,7 +58,13 @@ const STRINGS: Record<string, string[]> = {
   teamsWebhookUrl: URLS,
   webhookUrl: URLS,
   bucketTag: ['heal=yes', 'heal=', 'heal', '=yes', 'a=b=c', 'a*=b', `${'k'.repeat(129)}=v`],
-  stateKeyArn: [KEY, 'alias/aws/s3', KEY.replace('key/', 'alias/'), 'arn:aws:kms:eu-central-1:1:key/a', 'arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/a'],
+  stateKeyArn: [
+    KEY,
+    'alias/aws/s3',
+    KEY.replace('key/', 'alias/'),
+    'arn:aws:kms:eu-central-1:1:key/a',
+    'arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/a',
+  ],
   architecture: ['arm64', 'x86', 'ARM64'],
 };
 
@@ -63,11 +76,18 @@ function templateTakes(parameter: string, value: unknown): boolean {
 for (const [prop, values] of Object.entries({ ...NOT_STRINGS, ...STRINGS })) {
   test(`${prop} takes what the template takes, and refuses the rest with the same sentence`, () => {
     const parameter = `${prop.charAt(0).toUpperCase()}${prop.slice(1)}`;
-    const sentence = templateAt('template.yaml').Parameters![parameter].ConstraintDescription!.replace(parameter, prop).replace(/\.$/, '');
-    assert.ok(values.some((value) => !templateTakes(parameter, value)), 'nothing to refuse');
+    const sentence = templateAt('template.yaml')
+      .Parameters![parameter].ConstraintDescription!.replace(parameter, prop)
+      .replace(/\.$/, '');
+    assert.ok(
+      values.some((value) => !templateTakes(parameter, value)),
+      'nothing to refuse',
+    );
     for (const value of values) {
       const said = saidOf(() => look({ buckets: ['orders'], [prop]: value }));
-      const expected = templateTakes(parameter, value) ? '' : `Resilver at resilver/Heal: ${sentence}, not ${JSON.stringify(value)}`;
+      const expected = templateTakes(parameter, value)
+        ? ''
+        : `Resilver at resilver/Heal: ${sentence}, not ${JSON.stringify(value)}`;
       assert.equal(said, expected, `${prop} ${value}`);
     }
   });
@@ -76,9 +96,15 @@ for (const [prop, values] of Object.entries({ ...NOT_STRINGS, ...STRINGS })) {
 test('a bucket is a name, given once', () => {
   for (const bucket of ['arn:aws:s3:::orders', 's3://orders', 'or*', 'Orders', 'ab', 'a'.repeat(64), '']) {
     assert.equal(templateTakes('Buckets', bucket), bucket === '');
-    assert.match(saidOf(() => heal({ buckets: [bucket] })), /buckets takes names of buckets, .* no ARNs, no wildcards, no s3:\/\/, not "/);
+    assert.match(
+      saidOf(() => heal({ buckets: [bucket] })),
+      /buckets takes names of buckets, .* no ARNs, no wildcards, no s3:\/\/, not "/,
+    );
   }
-  assert.match(saidOf(() => heal({ buckets: ['orders', 'invoices', 'orders'] })), /buckets names orders twice/);
+  assert.match(
+    saidOf(() => heal({ buckets: ['orders', 'invoices', 'orders'] })),
+    /buckets names orders twice/,
+  );
 });
 
 /** The longest list of names of one length that is taken. */
@@ -88,7 +114,10 @@ function most(length: number): string[] {
     const more = [...buckets, `${buckets.length}`.padStart(3, '0').padEnd(length, 'x')];
     const said = saidOf(() => look({ buckets: more }));
     if (said !== '') {
-      assert.match(said, /buckets has \d+ names, which do not fit into the policies of a role \(10240 characters\): use bucketTag$/);
+      assert.match(
+        said,
+        /buckets has \d+ names, which do not fit into the policies of a role \(10240 characters\): use bucketTag$/,
+      );
       return buckets;
     }
     buckets.push(more.at(-1)!);
@@ -106,7 +135,9 @@ function charactersOfRoles(buckets: string[]): Map<string, number> {
     const { Policies, PolicyDocument, Roles } = Properties as Record<string, never>;
     const role = Type === 'AWS::IAM::Role' ? `<${id}>` : Type === 'AWS::IAM::Policy' ? String(Roles[0]) : undefined;
     if (role !== undefined) {
-      const text = JSON.stringify(PolicyDocument ?? (Policies as { PolicyDocument: unknown }[]).map((policy) => policy.PolicyDocument));
+      const text = JSON.stringify(
+        PolicyDocument ?? (Policies as { PolicyDocument: unknown }[]).map((policy) => policy.PolicyDocument),
+      );
       const long = text
         .replaceAll('arn:aws:', 'arn:aws-us-gov:')
         .replace(/<([^>.]+)\.Arn>/g, (_, of: string) => (idOf(of) === 'StateBucket' ? state : 'a'.repeat(120)));
@@ -117,7 +148,11 @@ function charactersOfRoles(buckets: string[]): Map<string, number> {
 }
 
 test('as many buckets as are taken fit into every role, and one more is refused', () => {
-  for (const [length, least] of [[63, 30], [30, 50], [20, 60]]) {
+  for (const [length, least] of [
+    [63, 30],
+    [30, 50],
+    [20, 60],
+  ]) {
     const buckets = most(length);
     assert.ok(buckets.length >= least, `only ${buckets.length} of ${length} characters`);
     const sizes = charactersOfRoles(buckets);
@@ -143,15 +178,21 @@ test('everything that is wrong is said at once', () => {
   assert.match(said, /buckets takes .*; waitMinutes takes .*; name takes /);
 });
 
-test('the name is the stack\'s in lower case, and has to be short', () => {
+test("the name is the stack's in lower case, and has to be short", () => {
   assert.equal(heal({ buckets: ['orders'] }, 'Replication-Prod').name, 'replication-prod');
   assert.equal(heal({ buckets: ['orders'], name: 'heal' }).name, 'heal');
-  assert.match(saidOf(() => heal({ buckets: ['orders'] }, 'a'.repeat(36))), /name takes .* 35 characters at most, not "a{36}"/);
+  assert.match(
+    saidOf(() => heal({ buckets: ['orders'] }, 'a'.repeat(36))),
+    /name takes .* 35 characters at most, not "a{36}"/,
+  );
 });
 
 test('a nested stack needs a name', () => {
   const nested = (name?: string): string =>
-    saidOf(() => new Resilver(new NestedStack(new Stack(new App(), 'outer'), 'Inner'), 'Heal', { functions, buckets: ['orders'], name }));
+    saidOf(
+      () =>
+        new Resilver(new NestedStack(new Stack(new App(), 'outer'), 'Inner'), 'Heal', { functions, buckets: ['orders'], name }),
+    );
   assert.match(nested(), /name has to be given in a nested stack/);
   assert.equal(nested('heal'), '');
 });
@@ -160,16 +201,43 @@ test('the helpers refuse what their templates refuse', () => {
   const stack = new Stack(new App(), 'resilver');
   const good = { destinationBucket: 'copies', sourceAccount: '444455556666', sourceRegion: 'eu-central-1' };
   const cases: [RegExp, () => unknown][] = [
-    [/destinationBucket takes the name of a bucket, no ARN, not "arn:/, () => new ForwardBucketChanges(stack, 'A', { ...good, destinationBucket: 'arn:aws:s3:::a' })],
-    [/sourceAccount takes an account id of 12 digits, not "1"/, () => new ForwardBucketChanges(stack, 'B', { ...good, sourceAccount: '1' })],
-    [/sourceRegion takes a Region such as eu-central-1, not "Frankfurt"/, () => new ForwardRoleChanges(stack, 'C', { sourceRegion: 'Frankfurt' })],
-    [/replicationRoleArn takes the ARN of a role/, () => new ForwardBucketChanges(stack, 'D', { ...good, replicationRoleArn: 'replicate' })],
-    [/keyArn takes the ARN of a KMS key .*, not an alias/, () => new ForwardBucketChanges(stack, 'E', { ...good, keyArn: 'alias/copies' })],
-    [/name takes letters, .* 40 characters at most/, () => new ForwardBucketChanges(stack, 'F', { ...good, name: 'x'.repeat(41) })],
+    [
+      /destinationBucket takes the name of a bucket, no ARN, not "arn:/,
+      () => new ForwardBucketChanges(stack, 'A', { ...good, destinationBucket: 'arn:aws:s3:::a' }),
+    ],
+    [
+      /sourceAccount takes an account id of 12 digits, not "1"/,
+      () => new ForwardBucketChanges(stack, 'B', { ...good, sourceAccount: '1' }),
+    ],
+    [
+      /sourceRegion takes a Region such as eu-central-1, not "Frankfurt"/,
+      () => new ForwardRoleChanges(stack, 'C', { sourceRegion: 'Frankfurt' }),
+    ],
+    [
+      /replicationRoleArn takes the ARN of a role/,
+      () => new ForwardBucketChanges(stack, 'D', { ...good, replicationRoleArn: 'replicate' }),
+    ],
+    [
+      /keyArn takes the ARN of a KMS key .*, not an alias/,
+      () => new ForwardBucketChanges(stack, 'E', { ...good, keyArn: 'alias/copies' }),
+    ],
+    [
+      /name takes letters, .* 40 characters at most/,
+      () => new ForwardBucketChanges(stack, 'F', { ...good, name: 'x'.repeat(41) }),
+    ],
     [/destinationAccounts takes at least one account/, () => new LetForwardedEventsIn(stack, 'G', { destinationAccounts: [] })],
-    [/destinationAccounts takes account ids of 12 digits, not "me"/, () => new LetForwardedEventsIn(stack, 'H', { destinationAccounts: ['me'] })],
-    [/unhealedHours takes 1, 3, 6, 12, 24, 48, 96, 168 or 336, not 5/, () => new ResilverObservability(stack, 'I', { stackName: 'a', unhealedHours: 5 })],
-    [/alarmTopicArn takes the ARN of an SNS standard topic/, () => new ResilverObservability(stack, 'J', { stackName: 'a', alarmTopicArn: 'pager' })],
+    [
+      /destinationAccounts takes account ids of 12 digits, not "me"/,
+      () => new LetForwardedEventsIn(stack, 'H', { destinationAccounts: ['me'] }),
+    ],
+    [
+      /unhealedHours takes 1, 3, 6, 12, 24, 48, 96, 168 or 336, not 5/,
+      () => new ResilverObservability(stack, 'I', { stackName: 'a', unhealedHours: 5 }),
+    ],
+    [
+      /alarmTopicArn takes the ARN of an SNS standard topic/,
+      () => new ResilverObservability(stack, 'J', { stackName: 'a', alarmTopicArn: 'pager' }),
+    ],
     [/stackName takes the name of the app/, () => new ResilverObservability(stack, 'K', { stackName: 'Upper' })],
   ];
   for (const [sentence, make] of cases) {
@@ -184,6 +252,8 @@ test('the README lists every prop, and every parameter of the template is one', 
   const source = readFileSync(join(__dirname, '../lib/props.ts'), 'utf8').split('export interface Settings')[0];
   const props = [...source.matchAll(/readonly (\w+)\??:/g)].map(([, prop]) => prop);
   assert.deepEqual(rows.sort(), props.sort());
-  const parameters = Object.keys(templateAt('template.yaml').Parameters!).map((name) => `${name.charAt(0).toLowerCase()}${name.slice(1)}`);
+  const parameters = Object.keys(templateAt('template.yaml').Parameters!).map(
+    (name) => `${name.charAt(0).toLowerCase()}${name.slice(1)}`,
+  );
   assert.deepEqual(props, [...parameters, 'functions', 'name'].sort());
 });

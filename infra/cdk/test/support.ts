@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, CfnElement, Stack } from 'aws-cdk-lib';
@@ -14,11 +14,20 @@ import { normalise, type Normal, renameIn } from './normal';
 
 const ROOT = join(__dirname, '../../..');
 
+// All that tests write, the assemblies of the CDK too, goes into one folder, which goes with the process.
+const scratch = mkdtempSync(join(tmpdir(), 'resilver-cdk-'));
+process.env.TMPDIR = scratch;
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+
 /** A folder with six bootstraps that are ELF headers and nothing else. */
 export function placeholders(machine: number = 0xb7): string {
-  const folder = mkdtempSync(join(tmpdir(), 'resilver-cdk-'));
+  return fill(mkdtempSync(join(scratch, 'functions-')), machine);
+}
+
+/** Puts those into a folder. */
+export function fill(folder: string, machine: number): string {
   for (const name of FUNCTION_NAMES) {
-    mkdirSync(join(folder, name));
+    mkdirSync(join(folder, name), { recursive: true });
     writeFileSync(join(folder, name, 'bootstrap'), elf(machine), { mode: 0o755 });
   }
   return folder;
@@ -33,7 +42,11 @@ export function elf(machine: number): Buffer {
 }
 
 /** Builds a construct in a stack of its own, and synthesises it. */
-export function synthesise(build: (stack: Stack) => Construct): { template: Template; idOf: (logicalId: string) => string; stack: Stack } {
+export function synthesise(build: (stack: Stack) => Construct): {
+  template: Template;
+  idOf: (logicalId: string) => string;
+  stack: Stack;
+} {
   const app = new App({ context: { 'aws:cdk:version-reporting': false } });
   const stack = new Stack(app, 'resilver');
   const construct = build(stack);
@@ -70,7 +83,8 @@ export function outputsOf(template: Template, { parameters, rename, refer }: Nam
   const evaluation = new Evaluation(template, parameters);
   const names = new Map(Object.keys(template.Resources).map((id) => [id, refer(id)]));
   const pairs = Object.entries(template.Outputs ?? {}).map(
-    ([id, { Description, Value }]) => [rename(id), [Description ?? '', renameIn(evaluation.json(Value), names)] as Json] as const,
+    ([id, { Description, Value }]) =>
+      [rename(id), [Description ?? '', renameIn(evaluation.json(Value), names)] as Json] as const,
   );
   return Object.fromEntries(pairs);
 }
@@ -90,12 +104,19 @@ export function templateAt(path: string): Template {
 }
 
 const TEMPLATES = [
-  'template.yaml', 'infra/observability.yaml', 'infra/destination-account.yaml', 'infra/us-east-1.yaml', 'infra/bus-policy.yaml',
+  'template.yaml',
+  'infra/observability.yaml',
+  'infra/destination-account.yaml',
+  'infra/us-east-1.yaml',
+  'infra/bus-policy.yaml',
 ];
 
 function transformAll(): Record<string, Template> {
   const python = process.env.RESILVER_SAM_PYTHON ?? join(ROOT, 'target/infra/sam/bin/python');
-  assert.ok(existsSync(python), `no ${python}: infra/check installs it, or set RESILVER_SAM_PYTHON to a Python that has aws-sam-translator`);
+  assert.ok(
+    existsSync(python),
+    `no ${python}: infra/check installs it, or set RESILVER_SAM_PYTHON to a Python that has aws-sam-translator`,
+  );
   const text = execFileSync(python, [join(__dirname, 'transform.py'), ...TEMPLATES], { cwd: ROOT, maxBuffer: 1 << 26 });
   return JSON.parse(text.toString()) as Record<string, Template>;
 }
