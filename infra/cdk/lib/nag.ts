@@ -9,14 +9,22 @@ export function accept(construct: IConstruct, rule: string, reason: string): voi
   Validations.of(construct).acknowledge({ id: `AwsSolutions-${rule}`, reason });
 }
 
-/** Accepts the wildcards in one statement's resources: exactly those, so that another one is found. */
+/**
+ * Accepts the wildcards in one statement's resources: exactly those, so that another one is found. When the construct is
+ * validated, just before cdk-nag looks: only then is it known how a bucket of another stack is spelled.
+ */
 export function acceptWildcards(construct: IConstruct, resources: readonly string[], reason: string): void {
-  for (const resource of resources) {
-    const spelled = spell(Stack.of(construct).resolve(resource));
-    if (spelled.includes('*')) {
-      accept(construct, `IAM5[Resource::${spelled}]`, reason);
-    }
-  }
+  const accepted = new Set<string>();
+  construct.node.addValidation({
+    validate: () => {
+      const spelled = resources.map((resource) => spell(Stack.of(construct).resolve(resource)));
+      for (const resource of spelled.filter((each) => each.includes('*') && !accepted.has(each))) {
+        accepted.add(resource);
+        accept(construct, `IAM5[Resource::${resource}]`, reason);
+      }
+      return [];
+    },
+  });
 }
 
 // As cdk-nag spells a reference: <LogicalId.Attribute> or <LogicalId>.
@@ -31,6 +39,9 @@ function spell(value: unknown): string {
   }
   if ('Fn::GetAtt' in reference) {
     return `<${(reference['Fn::GetAtt'] as string[]).join('.')}>`;
+  }
+  if ('Fn::ImportValue' in reference) {
+    return spell(reference['Fn::ImportValue']);
   }
   return 'Ref' in reference ? `<${String(reference.Ref)}>` : JSON.stringify(value);
 }
