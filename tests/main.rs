@@ -5,12 +5,14 @@
 
 mod stories {
     mod backfill;
+    mod blind_spots;
     mod collect;
     mod launch;
     mod notify;
     mod path;
     mod settle;
     mod trouble;
+    mod watched;
 }
 mod storm;
 mod tidy;
