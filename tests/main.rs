@@ -5,6 +5,7 @@
 
 mod stories {
     mod backfill;
+    mod blind_spots;
     mod collect;
     mod enroll;
     mod enroll_stack;
