@@ -35,8 +35,8 @@ pub struct Asked<'a> {
     pub room: Room,
     /// The id that a plan would have.
     pub plan: PlanId,
-    /// Whether the bucket is enrolled: only then is it swept.
-    pub enrolled: bool,
+    /// Whether the bucket is one to sweep when its time has come: enrolled, with something that replicates.
+    pub sweeps: bool,
 }
 
 /// What is decided.
@@ -80,7 +80,7 @@ impl Asked<'_> {
             limits: self.limits,
             head: self.head,
             room: self.room,
-            enrolled: self.enrolled,
+            sweeps: self.sweeps,
             listed: self.survey.listed,
             circuits,
         }

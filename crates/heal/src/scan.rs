@@ -257,14 +257,14 @@ pub fn next_sweep(head: &Head, limits: &Limits) -> Option<Timestamp> {
 }
 
 /// Whether a scan asks for a decision at `now`, if nothing else does.
-pub fn is_due(head: &Head, now: Timestamp, limits: &Limits, enrolled: bool) -> bool {
+pub fn is_due(head: &Head, now: Timestamp, limits: &Limits, sweeps: bool) -> bool {
     if head.paused(now).is_some() {
         return false;
     }
     let others = head.flights.len() > usize::from(head.scan.is_some());
     match &head.scan {
         None => {
-            let sweep = enrolled && next_sweep(head, limits).is_some_and(|due| due <= now);
+            let sweep = sweeps && next_sweep(head, limits).is_some_and(|due| due <= now);
             let held = head.circuits.iter().any(|circuit| circuit.holds_launches(now));
             !held && (sweep || !head.backfills.is_empty())
         }
@@ -285,7 +285,7 @@ pub(crate) struct Scans<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) head: &'a Head,
     pub(crate) room: Room,
-    pub(crate) enrolled: bool,
+    pub(crate) sweeps: bool,
     /// Versions of the scan's runs: those that the ledger does not have, and those that it has.
     pub(crate) listed: (u64, u64),
     pub(crate) circuits: &'a [Circuit],
@@ -392,7 +392,7 @@ impl Scans<'_> {
             return;
         }
         let sweep =
-            self.enrolled && next_sweep(self.head, self.limits).is_some_and(|due| due <= self.now);
+            self.sweeps && next_sweep(self.head, self.limits).is_some_and(|due| due <= self.now);
         let purpose = match scanning.backfills.is_empty() {
             false => Purpose::Backfill(scanning.backfills.remove(0)),
             true if sweep => {

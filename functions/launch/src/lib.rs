@@ -123,13 +123,15 @@ pub(crate) struct Known {
     pub(crate) now: Timestamp,
     /// It is enrolled.
     pub(crate) enrolled: bool,
+    /// It is to be swept.
+    pub(crate) sweeps: bool,
     /// Backfills of it are asked for.
     pub(crate) asked: bool,
 }
 
 async fn buckets(ctx: &Ctx, woken: &Woken) -> Result<BTreeMap<Bucket, Known>, LaunchError> {
     let mut buckets = BTreeMap::new();
-    let known = Known { now: woken.now, enrolled: false, asked: false };
+    let known = Known { now: woken.now, enrolled: false, sweeps: false, asked: false };
     for prefix in [
         StatePrefix::AllFailures,
         StatePrefix::AllLedgers,

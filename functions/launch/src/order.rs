@@ -117,8 +117,9 @@ async fn attempt(
     }
     let now = held.head.now.max(woken.now);
     known.now = now;
+    known.sweeps = known.enrolled && scan::may_sweep(ctx, &held.head, now).await;
     let news = News::read(ctx, &held.head, lands_refused, known).await?;
-    let due = !held.head.is_quiet(now) || is_due(&held.head, now, &ctx.limits, known.enrolled);
+    let due = !held.head.is_quiet(now) || is_due(&held.head, now, &ctx.limits, known.sweeps);
     if news.is_empty() && !due && held.head.is_idle(now) {
         return Ok(Some(Launched::Idle));
     }
@@ -296,7 +297,7 @@ impl Fold<'_> {
             settled: &self.news.settled,
             room: account::room(self.ctx, self.news, now).await?,
             plan: PlanId::of(now, &head.bucket, self.launch_id),
-            enrolled: self.known.enrolled,
+            sweeps: self.known.sweeps,
         };
         Ok(asked.decide())
     }

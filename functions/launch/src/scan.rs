@@ -4,12 +4,14 @@
 //! cut short does it again.
 
 use resilver_aws::{AwsError, Kind, LineReader, LineWriter, Store, Woken, jobs};
+use resilver_heal::configuration::Config;
 use resilver_heal::key::{Bucket, JobId};
 use resilver_heal::ledger::{Head, RunRef};
 use resilver_heal::listing::{LISTED_CHUNK_ROWS, ListedRow, ListingManifest, Unreadable};
 use resilver_heal::plan::PlanId;
 use resilver_heal::scan::{self, Scan, Stage};
 use resilver_heal::state::StateKey;
+use resilver_heal::time::Timestamp;
 use tracing::{info, warn};
 
 use crate::order::{Held, swap};
@@ -48,6 +50,22 @@ pub(crate) async fn look(ctx: &Ctx, held: &mut Held, woken: &Woken) -> Result<bo
     scan::listed(&mut next, stage, now, &ctx.limits);
     let writer = next.writer.clone();
     swap(ctx, held, next, &writer).await
+}
+
+/// Whether an enrolled bucket may be swept now: it is due, and something replicates. Where nothing does, the
+/// job would fail, and S3 charges for it all the same. What cannot be read is looked at again next time.
+pub(crate) async fn may_sweep(ctx: &Ctx, head: &Head, now: Timestamp) -> bool {
+    if scan::next_sweep(head, &ctx.limits).is_none_or(|due| due > now) {
+        return false;
+    }
+    let key = StateKey::Config(&head.bucket).to_string();
+    match ctx.store.get_json::<Config>(&key).await {
+        Ok(config) => config.is_some_and(|config| config.value.replicates()),
+        Err(problem) => {
+            warn!(key, error = %problem, "not swept");
+            false
+        }
+    }
 }
 
 /// Does to the job what the head says, if it is not done yet.

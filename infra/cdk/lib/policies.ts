@@ -164,7 +164,7 @@ function launchOnState(state: string): Statement[] {
     onState(state, 'ReadState', 's3:GetObject', [
       'account.json',
       'backfills/*',
-      'enrolled/*',
+      'configs/*',
       'failures/*',
       'generated/*',
       'ledger/*',

@@ -121,6 +121,11 @@ impl Config {
         }
     }
 
+    /// Whether something replicates: the configuration that was last acted on has an enabled rule.
+    pub fn replicates(&self) -> bool {
+        self.acted.as_ref().is_some_and(|acted| acted.enabled().next().is_some())
+    }
+
     /// An event told of the bucket: there is a trail.
     pub fn heard(&mut self, now: Timestamp) {
         self.trail = Trail { heard: self.trail.heard.max(Some(now)), unheard: None };
