@@ -64,6 +64,7 @@ impl Storm {
             limits,
             window: Some(WINDOW),
             launch_every: Some("rate(15 minutes)"),
+            look_every: Some("rate(30 minutes)"),
             ..Options::default()
         };
         let (replicas, trail) = (1 + rng.below(2) as usize, rng.below(4) > 0);

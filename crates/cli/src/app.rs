@@ -43,6 +43,8 @@ pub struct Options {
     pub window: Option<Millis>,
     /// How often `launch` is woken, as a schedule has it, if not as the template says.
     pub launch_every: Option<&'static str>,
+    /// How often `backfill` and `enroll` look around, likewise.
+    pub look_every: Option<&'static str>,
 }
 
 impl Default for Options {
@@ -50,8 +52,8 @@ impl Default for Options {
         let chats = json!([{"name": "slack", "kind": "slack", "url": SLACK}]);
         // No sweeps: what a scene counts are the jobs that its failures make.
         let limits = Limits { sweep_days: 0, ..Limits::default() };
-        let (buckets, window, launch_every) = (Vec::new(), None, None);
-        Self { limits, chats, buckets, window, launch_every }
+        let (buckets, window) = (Vec::new(), None);
+        Self { limits, chats, buckets, window, launch_every: None, look_every: None }
     }
 }
 

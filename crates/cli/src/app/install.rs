@@ -68,7 +68,7 @@ impl Options {
     /// The template with what differs from it: how long a batch is gathered for, how often launch is woken.
     fn template(&self) -> Result<Arc<Template>, StackError> {
         let template = template()?;
-        if self.window.is_none() && self.launch_every.is_none() {
+        if (self.window, self.launch_every, self.look_every) == (None, None, None) {
             return Ok(template);
         }
         let mut template = (*template).clone();
@@ -76,8 +76,14 @@ impl Options {
             let seconds = json!(window / 1_000);
             template.set("CollectFunctionFailures", "MaximumBatchingWindowInSeconds", seconds);
         }
-        if let Some(every) = self.launch_every {
-            template.set("LaunchFunctionTick", "ScheduleExpression", json!(every));
+        for (tick, every) in [
+            ("LaunchFunctionTick", self.launch_every),
+            ("BackfillFunctionTick", self.look_every),
+            ("EnrollFunctionTick", self.look_every),
+        ] {
+            if let Some(every) = every {
+                template.set(tick, "ScheduleExpression", json!(every));
+            }
         }
         Ok(Arc::new(template))
     }
