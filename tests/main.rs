@@ -16,5 +16,6 @@ mod stories {
     mod settle;
     mod trouble;
 }
+mod costs;
 mod storm;
 mod tidy;
