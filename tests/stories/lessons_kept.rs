@@ -121,6 +121,7 @@ async fn a_rule_added_is_planned_with_statuses_and_price_and_a_rule_moved_is_not
     put(&scene, &[logs, media]).await;
     scene.run(hours(2)).await;
     assert_eq!((scene.jobs(), planned(&scene).await), (1, Vec::new()));
+    assert_eq!(scene.head().await.backfills, [], "nothing waits behind it either");
     assert_eq!(scene.said(), said, "and nobody is told of it");
 }
 
