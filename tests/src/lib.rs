@@ -7,6 +7,7 @@
 pub mod configuration;
 pub mod enrolment;
 pub mod laws;
+pub mod lessons;
 mod setup;
 
 use std::collections::BTreeMap;
