@@ -10,6 +10,8 @@ mod stories {
     mod enroll;
     mod enroll_stack;
     mod launch;
+    mod log;
+    mod measure;
     mod notify;
     mod path;
     mod scan;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
 use resilver_aws::clients::Place;
-use resilver_aws::{AwsError, Clients, LineReader, SettingsError, Store, Woken};
+use resilver_aws::{AwsError, Clients, LineReader, Metrics, SettingsError, Store, Woken};
 use resilver_emulator::Emulator;
 use resilver_emulator::stack::{Answers, Stack, StackError};
 use resilver_emulator::world::agenda::Task;
@@ -43,6 +43,8 @@ pub struct Options {
     pub window: Option<Millis>,
     /// How often `launch` is woken, as a schedule has it, if not as the template says.
     pub launch_every: Option<&'static str>,
+    /// Where the metrics of the functions go.
+    pub metrics: Metrics,
 }
 
 impl Default for Options {
@@ -51,7 +53,8 @@ impl Default for Options {
         // No sweeps: what a scene counts are the jobs that its failures make.
         let limits = Limits { sweep_days: 0, ..Limits::default() };
         let (buckets, window, launch_every) = (Vec::new(), None, None);
-        Self { limits, chats, buckets, window, launch_every }
+        let metrics = Metrics::default();
+        Self { limits, chats, buckets, window, launch_every, metrics }
     }
 }
 
@@ -88,6 +91,8 @@ pub struct App {
     answers: Arc<Mutex<Answers>>,
     /// The limits in force, where they are not those of the template.
     limits: Option<Limits>,
+    /// Where metrics go.
+    metrics: Metrics,
     /// Functions that have started, with what they were when they did.
     warm: Arc<Mutex<BTreeMap<String, (Function, Handler)>>>,
 }
@@ -157,7 +162,7 @@ impl App {
         {
             return Ok(handler.clone());
         }
-        let handler = Handler::start(&self.emulator, function)?;
+        let handler = Handler::start(&self.emulator, function, &self.metrics)?;
         warm.insert(function.name.clone(), (function.clone(), handler.clone()));
         Ok(handler)
     }
