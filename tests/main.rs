@@ -12,6 +12,8 @@ mod stories {
     mod launch;
     mod lessons;
     mod lessons_kept;
+    mod log;
+    mod measure;
     mod notify;
     mod path;
     mod scan;

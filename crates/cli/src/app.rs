@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
 use resilver_aws::clients::Place;
-use resilver_aws::{AwsError, Clients, LineReader, SettingsError, Store, Woken};
+use resilver_aws::{AwsError, Clients, LineReader, Metrics, SettingsError, Store, Woken};
 use resilver_emulator::Emulator;
 use resilver_emulator::stack::{Answers, Stack, StackError};
 use resilver_emulator::world::agenda::Task;
@@ -45,6 +45,8 @@ pub struct Options {
     pub launch_every: Option<&'static str>,
     /// How often `backfill` and `enroll` look around, likewise.
     pub look_every: Option<&'static str>,
+    /// Where the metrics of the functions go.
+    pub metrics: Metrics,
 }
 
 impl Default for Options {
@@ -52,8 +54,8 @@ impl Default for Options {
         let chats = json!([{"name": "slack", "kind": "slack", "url": SLACK}]);
         // No sweeps: what a scene counts are the jobs that its failures make.
         let limits = Limits { sweep_days: 0, ..Limits::default() };
-        let (buckets, window) = (Vec::new(), None);
-        Self { limits, chats, buckets, window, launch_every: None, look_every: None }
+        let (buckets, window, metrics) = (Vec::new(), None, Metrics::default());
+        Self { limits, chats, buckets, window, launch_every: None, look_every: None, metrics }
     }
 }
 
@@ -90,6 +92,8 @@ pub struct App {
     answers: Arc<Mutex<Answers>>,
     /// The limits in force, where they are not those of the template.
     limits: Option<Limits>,
+    /// Where metrics go.
+    metrics: Metrics,
     /// Functions that have started, with what they were when they did.
     warm: Arc<Mutex<BTreeMap<String, (Function, Handler)>>>,
 }
@@ -159,7 +163,7 @@ impl App {
         {
             return Ok(handler.clone());
         }
-        let handler = Handler::start(&self.emulator, function)?;
+        let handler = Handler::start(&self.emulator, function, &self.metrics)?;
         warm.insert(function.name.clone(), (function.clone(), handler.clone()));
         Ok(handler)
     }

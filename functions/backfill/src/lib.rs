@@ -12,7 +12,7 @@ use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::state::{StateKey, StatePrefix, bucket_of};
 use serde_json::{Value, json};
-use tracing::{error, info};
+use tracing::{Instrument, error, info, info_span};
 
 /// What the function is given at its cold start.
 #[derive(Debug, Clone)]
@@ -74,7 +74,8 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, Ba
     };
     let mut first_error = None;
     for bucket in &buckets {
-        match bucket::look(ctx, bucket, woken, by_event).await {
+        let span = info_span!("look", bucket = bucket.as_str());
+        match bucket::look(ctx, bucket, woken, by_event).instrument(span).await {
             Ok(planned) if planned > 0 => info!(bucket = bucket.as_str(), planned, "backfills"),
             Ok(_) => {}
             Err(problem) => {

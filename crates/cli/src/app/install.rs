@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use resilver_aws::Store;
+use resilver_aws::{Metrics, Store};
 use resilver_emulator::Emulator;
 use resilver_emulator::stack::{Answers, Progress, Stack, StackError, Template};
 use resilver_emulator::world::lambda;
@@ -97,6 +97,9 @@ impl App {
     pub async fn deploy(emulator: Emulator, options: &Options) -> Result<Self, AppError> {
         let mut app =
             Self::install(emulator, options.template()?, STACK, &options.answers()).await?;
+        app.metrics = options.metrics.clone();
+        // Those that have started measure nothing.
+        app.warm = Arc::default();
         app.limit(options.limits.clone());
         Ok(app)
     }
@@ -121,6 +124,7 @@ impl App {
             stack: Arc::new(Mutex::new(stack)),
             answers: Arc::new(Mutex::new(answers.clone())),
             limits: None,
+            metrics: Metrics::default(),
             warm: Arc::default(),
         };
         app.settle_stack().await?;
