@@ -11,6 +11,7 @@ mod stories {
     mod enroll_stack;
     mod launch;
     mod notify;
+    mod operator;
     mod path;
     mod scan;
     mod settle;
