@@ -15,6 +15,7 @@ mod stories {
     mod log;
     mod measure;
     mod notify;
+    mod operator;
     mod path;
     mod scan;
     mod settle;

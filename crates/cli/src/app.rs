@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
 use resilver_aws::clients::Place;
-use resilver_aws::{AwsError, Clients, LineReader, Metrics, SettingsError, Store, Woken};
+use resilver_aws::{AwsError, Clients, Metrics, SettingsError, Store, Woken};
 use resilver_emulator::Emulator;
 use resilver_emulator::stack::{Answers, Stack, StackError};
 use resilver_emulator::world::agenda::Task;
@@ -21,7 +21,7 @@ use resilver_heal::key::Bucket;
 use resilver_heal::laws;
 use resilver_heal::ledger::Head;
 use resilver_heal::limits::Limits;
-use resilver_heal::run::{Corrupt, decode_page};
+use resilver_heal::run::Corrupt;
 use resilver_heal::state::{StateKey, StatePrefix};
 use resilver_heal::time::Timestamp;
 use serde_json::{Value, json};
@@ -270,12 +270,10 @@ impl App {
     }
 
     /// Every entry of a head's run, in order.
-    pub async fn entries(&self, head: &Head, mut each: impl FnMut(Entry)) -> Result<(), AppError> {
-        let Some(run) = &head.run else { return Ok(()) };
-        let mut reader = LineReader::new(self.store.clone(), run.key.clone());
-        while let Some(page) = reader.next().await? {
-            decode_page(&page, Entry::decode)?.into_iter().for_each(&mut each);
+    pub async fn entries(&self, head: &Head, each: impl FnMut(Entry)) -> Result<(), AppError> {
+        match &head.run {
+            Some(run) => crate::desk::entries(&self.store, run, each).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 }
