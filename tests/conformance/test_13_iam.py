@@ -427,6 +427,18 @@ def test_a_session_may_do_what_its_role_may(pair):
         assert (refused.code, refused.status) == ("AccessDenied", 403), call
 
 
+@pytest.mark.parametrize("more, status", [([], 403), (["s3:ListBucket"], 404)], ids=["may not list", "may list"])
+def test_what_is_missing_is_told_only_to_who_may_list(pair, more, status):
+    """S3 API Reference, "GetObject" and "HeadObject": permissions."""
+    version = pair.put("k")
+    actions = ["s3:GetObject", "s3:GetObjectVersion", *more]
+    s3 = session_of(pair, account_role(pair, allow(actions, "*")), "s3")
+    assert s3.head_object(Bucket=SOURCE, Key="k", VersionId=version)["VersionId"] == version
+    for call in s3.get_object, s3.head_object:
+        for members in {"Key": "missing"}, {"Key": "missing", "VersionId": version}:
+            assert refusal(call, Bucket=SOURCE, **members).status == status, members
+
+
 @pytest.mark.parametrize("actions, allowed", [
     (["s3:CreateJob", "iam:PassRole"], True), (["s3:CreateJob"], False), (["iam:PassRole"], False),
 ], ids=["both", "only CreateJob", "only PassRole"])

@@ -144,11 +144,10 @@ export const OF_FUNCTION: Record<FunctionName, (named: Named) => Statement[]> = 
       's3:GetBucketVersioning',
       's3:GetEncryptionConfiguration',
       's3:GetIntelligentTieringConfiguration',
-      's3:GetLifecycleConfiguration',
     ]),
     { sid: 'ReadStateKey', actions: ['s3:GetEncryptionConfiguration'], resources: [state] },
     {
-      sid: 'ReadDestinations',
+      sid: 'ReadLifecycles',
       actions: ['s3:GetLifecycleConfiguration'],
       resources: [`arn:${Aws.PARTITION}:s3:::*`],
       conditions: OF_THIS_ACCOUNT,

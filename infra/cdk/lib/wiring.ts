@@ -51,7 +51,7 @@ export const WIRING: Record<FunctionName, Wiring> = {
         detail: {
           eventSource: ['s3.amazonaws.com'],
           eventName: ['JobStatusChanged'],
-          serviceEventDetails: { status: ['Complete', 'Failed', 'Cancelled', 'Suspended'] },
+          serviceEventDetails: { status: ['Complete', 'Failed', 'Cancelled'] },
         },
       },
     },

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod custom;
+mod identity;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

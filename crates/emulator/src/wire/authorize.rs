@@ -16,7 +16,7 @@ use crate::world::fault::Service;
 use crate::world::object::Encryption;
 use crate::world::policy::Decision;
 use crate::world::queue::name_of;
-use crate::world::{Answer, Refusal, World, access, bus};
+use crate::world::{Answer, Refusal, World, access, bus, ops};
 
 /// Operations whose action has another name. What is not here is called as its operation.
 const ACTIONS: [(&str, &str); 35] = [
@@ -109,6 +109,9 @@ pub(super) fn check(
     }
     let action = action_of(&asked.operation, versioned);
     allowed(world, caller, &action, (bucket, key), &context)?;
+    if READS.contains(&asked.operation.as_str()) && !is_there(world, request, (bucket, key)) {
+        allowed(world, caller, "s3:ListBucket", (bucket, ""), &[])?;
+    }
     if asked.operation == "GetObjectAttributes" {
         let read = action_of("GetObject", versioned);
         allowed(world, caller, &read, (bucket, key), &context)?;
@@ -118,6 +121,15 @@ pub(super) fn check(
     };
     let (bucket, key) = source.split_once('/').unwrap_or((source, ""));
     allowed(world, caller, &action_of("GetObject", versioned), (bucket, key), &[])
+}
+
+/// Operations that answer 404 for what is missing only to who may list the bucket, and 403 to others (S3 API
+/// Reference: GetObject, HeadObject, GetObjectAttributes).
+const READS: [&str; 3] = ["GetObject", "GetObjectAttributes", "HeadObject"];
+
+fn is_there(world: &World, request: &Request<Bytes>, (bucket, key): (&str, &str)) -> bool {
+    let version = Query(request.uri().query().unwrap_or_default()).value("versionId");
+    ops::get::version(world, bucket, key, version.as_deref()).is_ok()
 }
 
 /// Whether any policy has a say: the account does as it likes with what is its own, unless its bucket's

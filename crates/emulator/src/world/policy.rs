@@ -96,6 +96,8 @@ struct Condition {
 pub struct Statement {
     /// Its `Sid`, or the name of the policy that it is of.
     pub id: String,
+    /// Its `Sid`, if it has one, whatever it is of.
+    pub sid: Option<String>,
     /// Allow or Deny.
     pub effect: Effect,
     /// Who it is about.
@@ -126,6 +128,7 @@ impl Statement {
         let owned = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect();
         Self {
             id: id.to_owned(),
+            sid: None,
             effect,
             principal: Principal::Owner,
             actions: owned(actions),
@@ -144,7 +147,8 @@ impl Statement {
         }
     }
 
-    fn matches(&self, question: &Question<'_>) -> bool {
+    /// Whether it is about what is asked.
+    pub(super) fn matches(&self, question: &Question<'_>) -> bool {
         let action = self.actions.iter().any(|pattern| like(pattern, question.action, true));
         let resource = self.resources.iter().any(|pattern| like(pattern, question.resource, false));
         let named = |list: &[String]| list.iter().any(|it| is_principal(it, question.principal));
@@ -175,25 +179,6 @@ pub fn decide<'a>(
         }
     }
     decision
-}
-
-/// The statements that allow what is asked, by their place, each with the action and the resource that it is
-/// allowed by.
-pub(super) fn grounds<'a>(
-    statements: &'a [Statement],
-    question: &Question<'_>,
-) -> Vec<(usize, &'a str, &'a str)> {
-    let mut grounds = Vec::new();
-    let allow = |one: &&Statement| one.effect == Effect::Allow && one.matches(question);
-    for (at, statement) in statements.iter().enumerate().filter(|(_, one)| allow(one)) {
-        let fits = |pattern: &&String| like(pattern, question.action, true);
-        let about = |pattern: &&String| like(pattern, question.resource, false);
-        for action in statement.actions.iter().filter(fits) {
-            let resources = statement.resources.iter().filter(about);
-            grounds.extend(resources.map(|resource| (at, action.as_str(), resource.as_str())));
-        }
-    }
-    grounds
 }
 
 /// Reads a document. Statements without a `Sid` get `id`.
@@ -241,10 +226,12 @@ fn read(statement: &Value, id: &str) -> Answer<Statement> {
     // A trust policy has no resource: it is about its role.
     let (resources, not_resources) =
         if anywhere { (vec!["*".to_owned()], false) } else { either("Resource", "NotResource")? };
-    let id = statement.get("Sid").and_then(Value::as_str).unwrap_or(id).to_owned();
+    let sid = statement.get("Sid").and_then(Value::as_str).map(str::to_owned);
+    let id = sid.as_deref().unwrap_or(id).to_owned();
     let conditions = conditions(statement.get("Condition"))?;
     Ok(Statement {
         id,
+        sid,
         effect,
         principal,
         actions,

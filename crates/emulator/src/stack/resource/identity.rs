@@ -67,10 +67,10 @@ pub(super) fn policy(world: &mut World, site: &Site<'_>, fields: &mut Fields) ->
     let name = fields.required("PolicyName")?;
     let document = fields.take("PolicyDocument").unwrap_or_default().to_string();
     let roles = fields.texts("Roles")?;
-    end(fields)?;
     if roles.is_empty() {
         return Err(fields.wrong("Roles", "a policy is of one role or more; name them"));
     }
+    end(fields)?;
     if let Some(old) = site.old {
         remove_policy(world, old)?;
     }
