@@ -162,7 +162,7 @@ fn the_dashboard_shows_what_is_measured_and_nothing_else() {
     let measured: BTreeSet<String> =
         GAUGES.iter().chain(&COUNTERS).map(|name| (*name).to_owned()).collect();
     assert_eq!(between("{Resilver,Bucket} MetricName=\\\"", "\\\""), measured);
-    let alarms = text.split(") FROM SCHEMA(Resilver, Bucket)").rev().skip(1);
+    let alarms = text.rsplit(") FROM SCHEMA(Resilver, Bucket)").skip(1);
     let alarms: BTreeSet<String> =
         alarms.filter_map(|text| text.rsplit('(').next()).map(str::to_owned).collect();
     assert!(alarms.contains("OldestUnhealedAge"), "{alarms:?}");
