@@ -50,7 +50,8 @@ impl From<AwsError> for CliError {
             _ => ("aws", "run it again".to_owned()),
         };
         let exit = if word == "no-such-bucket" { Exit::Usage } else { Exit::Unknown };
-        let code = if code.is_empty() { code } else { format!(" ({code})") };
+        let ours = code.is_empty() || word == "format" || code == NO_REGION;
+        let code = if ours { String::new() } else { format!(" ({code})") };
         let target = if target.is_empty() { target } else { format!(" {target}") };
         let message = format!("{operation}{target}: {}{code}", message.trim_end_matches('.'));
         Self { exit, code: word, message, next }
