@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.request
@@ -77,7 +78,9 @@ def ministack(binary, log, port, env):
     own = {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(port),
            "MINISTACK_ACCOUNT_ID": ACCOUNT, "MINISTACK_REGION": REGION}
     endpoint = f"http://127.0.0.1:{port}"
-    with running([binary], log, environment(**own, **env)) as process:
+    # It unpacks the functions into a folder for temporary files and leaves them there.
+    with (tempfile.TemporaryDirectory() as folder,
+          running([binary], log, environment(**own, **env) | {"TMPDIR": folder}) as process):
         # It says a lot on stdout, which nobody reads: the pipe must not fill.
         threading.Thread(target=keep, args=(process.stdout, log), daemon=True).start()
         until = time.monotonic() + START_SECONDS_MAX
