@@ -16,5 +16,6 @@ mod stories {
     mod settle;
     mod trouble;
 }
+mod permissions;
 mod storm;
 mod tidy;

@@ -6,8 +6,10 @@
 
 pub mod configuration;
 pub mod enrolment;
+pub mod exercise;
 pub mod laws;
 mod setup;
+pub mod stack;
 
 use std::collections::BTreeMap;
 
@@ -90,7 +92,7 @@ impl Scene {
     pub async fn given(given: Given) -> Self {
         let config = Config { seed: given.seed, trail: given.trail, ..Config::default() };
         let app = App::deploy(Emulator::new(config), &given.app).await.unwrap();
-        setup::buckets(&app, given.replicas).await;
+        setup::buckets(&app.clients, &app.emulator, given.replicas).await;
         app.enroll(SOURCE).await.unwrap();
         assert_eq!(app.store.bucket, STATE);
         let bucket = Bucket::try_from(SOURCE.to_owned()).unwrap();
