@@ -10,12 +10,20 @@ mod stories {
     mod enroll;
     mod enroll_stack;
     mod launch;
+    mod lessons;
+    mod lessons_kept;
+    mod log;
+    mod measure;
     mod notify;
+    mod operator;
     mod path;
     mod scan;
     mod settle;
+    mod stack;
     mod trouble;
 }
+mod costs;
 mod permissions;
 mod storm;
+mod template;
 mod tidy;

@@ -11,14 +11,16 @@ use resilver_aws::Woken;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::queue;
 use resilver_emulator::world::rng::Rng;
+use resilver_heal::backfill::ObjectStatus;
 use resilver_heal::entry::{Entry, State};
-use resilver_heal::laws;
+use resilver_heal::ledger::Head;
 use resilver_heal::limits::Limits;
-use resilver_heal::time::minutes;
+use resilver_heal::time::{days, hours, minutes};
+use resilver_heal::{laws, scan};
 use resilver_tests::{Given, REPLICAS, SOURCE, STATE, Scene, Trouble, WINDOW};
 
 /// Seeds of the normal run.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 80;
 /// Steps of one storm.
 const STEPS: u64 = 14;
 
@@ -45,6 +47,7 @@ impl Storm {
         let (events, initiated) = (rng.below(2) == 0, rng.below(4) == 0);
         // A job that says succeeded too early and sends no event: only proof, or a sweep, finds out.
         let blind = initiated && !events;
+        let sweeps = blind || rng.below(2) == 0;
         let limits = Limits {
             job_rows_max: 3 + rng.below(20),
             day_jobs_max: 8 + rng.below(40) as u32,
@@ -52,12 +55,16 @@ impl Storm {
             canary_rows: 1 + rng.below(4) as usize,
             proof_rows_max: if blind { 1_000 } else { [1, 1_000][rng.below(2) as usize] },
             looks_per_tick: [2, 2_000][rng.below(2) as usize],
+            sweep_days: u64::from(sweeps),
+            sweep_month_micro_usd_max: u64::MAX,
+            backfill_rows_unconfirmed_max: [3, 1_000][rng.below(2) as usize],
             ..Limits::default()
         };
         let app = Options {
             limits,
             window: Some(WINDOW),
             launch_every: Some("rate(15 minutes)"),
+            look_every: Some("rate(30 minutes)"),
             ..Options::default()
         };
         let (replicas, trail) = (1 + rng.below(2) as usize, rng.below(4) > 0);
@@ -77,8 +84,11 @@ impl Storm {
         for _ in 0..STEPS {
             let what = self.rng.below(100);
             match what {
-                0..45 => self.upload().await,
-                45..52 => self.delete().await,
+                0..37 => self.upload().await,
+                37..41 => self.upload_unheard().await,
+                41..45 => self.upload_before_the_rules().await,
+                45..50 => self.delete().await,
+                50..52 => self.order().await,
                 52..66 => self.switch(),
                 66..70 => self.launch_thrice().await,
                 70..88 => self.mishap(),
@@ -111,6 +121,45 @@ impl Storm {
         self.written.remove(&(key, id));
     }
 
+    /// Uploads of whose failures nobody is told: only a sweep finds them.
+    async fn upload_unheard(&mut self) {
+        if self.scene.options.limits.sweep_days == 0 {
+            return self.upload().await;
+        }
+        self.log.push("unheard".to_owned());
+        let notifications = self.scene.take_notifications();
+        self.upload().await;
+        // Nobody works meanwhile.
+        self.scene.world(|world| world.advance_to(world.now() + minutes(3)));
+        self.scene.put_notifications(notifications);
+    }
+
+    /// Uploads from before there were rules: only a backfill replicates them.
+    async fn upload_before_the_rules(&mut self) {
+        self.log.push("before the rules".to_owned());
+        let rules = self.scene.take_rules();
+        self.upload().await;
+        self.scene.put_rules(rules);
+        self.scene.world(|world| world.faults.rules.clear());
+        self.scene.ask_for_backfill(&[ObjectStatus::None]).await;
+    }
+
+    /// A person pauses the bucket, lets it go on, or confirms what waits.
+    async fn order(&mut self) {
+        let what = self.rng.below(3);
+        self.log.push(format!("order {what}"));
+        self.scene.world(|world| world.faults.rules.clear());
+        if self.scene.app.head(&self.scene.bucket).await.unwrap().is_none() {
+            return;
+        }
+        let order = |head: &mut Head| match what {
+            0 => head.paused = Some("a storm".to_owned()),
+            1 => head.paused = None,
+            _ => drop(scan::confirm(head)),
+        };
+        self.scene.edit_head(order).await;
+    }
+
     /// Breaks something that is whole, or repairs something that is broken.
     fn switch(&mut self) {
         let trouble = TROUBLES[self.rng.below(TROUBLES.len() as u64) as usize];
@@ -135,6 +184,7 @@ impl Storm {
             (Service::Control, "CreateJob"),
             (Service::Control, "ListJobs"),
             (Service::Control, "DescribeJob"),
+            (Service::Control, "UpdateJobStatus"),
             (Service::Events, "PutEvents"),
         ];
         let (service, operation) = calls[self.rng.below(calls.len() as u64) as usize];
@@ -178,6 +228,23 @@ impl Storm {
             world.faults.rules.clear();
             (world.faults.duplicate_per_mille, world.faults.reorder_per_mille) = (0, 0);
         });
+        let sweeps = days(2 * self.scene.options.limits.sweep_days) + hours(6);
+        self.scene.run(sweeps).await;
+        while self
+            .scene
+            .app
+            .head(&self.scene.bucket)
+            .await
+            .unwrap()
+            .is_some_and(|head| waits(&head))
+        {
+            let go = |head: &mut Head| {
+                head.paused = None;
+                scan::confirm(head);
+            };
+            self.scene.edit_head(go).await;
+            self.scene.run(sweeps).await;
+        }
         self.scene.heal().await;
         let entries = self.scene.entries().await;
         if let Some(head) = self.scene.app.head(&self.scene.bucket).await.unwrap() {
@@ -225,6 +292,11 @@ impl Storm {
         let lines: String = entries.iter().map(Entry::line).collect();
         format!("{:#?}\n{head:#?}\n{lines}{:#?}", self.log, self.scene.said())
     }
+}
+
+/// Whether something waits for a person, or was asked for and has not been begun.
+fn waits(head: &Head) -> bool {
+    head.paused.is_some() || head.scan.is_some() || !head.backfills.is_empty()
 }
 
 fn play(seed: u64) -> String {

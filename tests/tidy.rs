@@ -268,3 +268,26 @@ fn the_readme_names_every_setting() {
     let told: BTreeSet<String> = readme.split("`RESILVER").skip(1).map(name).collect();
     assert_eq!(read, told, "settings that the code reads, and those that the README names");
 }
+
+#[test]
+fn the_readme_has_every_parameter_with_its_default() {
+    let template = resilver::app::template().unwrap();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let table = readme.split("### Parameters").nth(1).unwrap().split("###").next().unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let told: Vec<(String, String)> = rows
+        .map(|row| {
+            let (name, rest) = row.split_once("` |").unwrap();
+            (name.to_owned(), rest.split('|').next().unwrap().trim().to_owned())
+        })
+        .collect();
+    let mut expected = Vec::new();
+    for name in template.parameters() {
+        let default = &template.document()["Parameters"][name]["Default"];
+        let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+        expected.push((name.to_owned(), default));
+    }
+    let (told, expected): (BTreeSet<_>, BTreeSet<_>) =
+        (told.into_iter().collect(), expected.into_iter().collect());
+    assert_eq!(told, expected);
+}

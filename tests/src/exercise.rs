@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use aws_sdk_s3::types::{
     BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus, LifecycleRule,
-    LifecycleRuleFilter, NoncurrentVersionExpiration, Tag, Tagging,
+    LifecycleRuleFilter, NoncurrentVersionExpiration, ReplicationConfiguration, Tag, Tagging,
 };
 use resilver::app::{App, SLACK};
 use resilver_aws::clients::Place;
@@ -24,10 +24,10 @@ use resilver_heal::state::StateKey;
 use resilver_heal::time::{Timestamp, hours, minutes};
 use serde_json::Value;
 
-use crate::configuration::{delete, put, rule, version};
+use crate::configuration::{delete, put, rule, sdk, version};
 use crate::enrolment::topic;
 use crate::stack::{PHOTOS, account, answers, template};
-use crate::{REPLICAS, SOURCE, STATE, Scene, Trouble};
+use crate::{REPLICAS, ROLE, SOURCE, STATE, Scene, Trouble};
 
 fn refuse() -> Verdict {
     Verdict::Refuse { code: "AccessDenied".into(), status: 403 }
@@ -147,6 +147,11 @@ async fn changes(scene: &Scene) {
     }
     scene.pass(minutes(5)).await;
     s3.delete_bucket_lifecycle().bucket(SOURCE).send().await.unwrap();
+    // What S3 refuses is told, too, and changes nothing.
+    let twice = [0, 1].map(|n| sdk(n, &rule("twice", "", 0), "twice".into()));
+    let rules = ReplicationConfiguration::builder().role(ROLE).set_rules(Some(twice.into()));
+    let call = s3.put_bucket_replication().bucket(SOURCE);
+    call.replication_configuration(rules.build().unwrap()).send().await.unwrap_err();
     delete(scene).await;
     version(scene, SOURCE, BucketVersioningStatus::Suspended).await;
     scene.pass(hours(2)).await;

@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod agreement;
 pub mod configuration;
 pub mod enrolment;
 pub mod exercise;
 pub mod laws;
+pub mod lessons;
 mod setup;
 pub mod stack;
 

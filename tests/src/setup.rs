@@ -9,8 +9,15 @@ use aws_sdk_s3::types::{
 use resilver_aws::Clients;
 use resilver_emulator::Emulator;
 use resilver_emulator::world::World;
-use resilver_emulator::world::bucket::Versioning;
+use resilver_emulator::world::bucket::{self, Versioning};
 use resilver_emulator::world::iam::Role;
+use resilver_emulator::world::notification::NotificationConfig;
+use resilver_emulator::world::replication::rules::ReplicationConfig;
+use resilver_heal::backfill::{Backfill, ObjectStatus, Scope};
+use resilver_heal::state::StateKey;
+use resilver_heal::time::Timestamp;
+
+use crate::Scene;
 
 /// The bucket that replicates.
 pub const SOURCE: &str = "source-bucket";
@@ -115,4 +122,41 @@ fn rule(n: usize) -> ReplicationRule {
         .destination(destination.build().unwrap())
         .build()
         .unwrap()
+}
+
+impl Scene {
+    /// Nobody is told of the source's failures, until what this gives is put back.
+    pub fn take_notifications(&self) -> NotificationConfig {
+        self.world(|world| std::mem::take(&mut source(world).notification))
+    }
+
+    /// Failures are told of again.
+    pub fn put_notifications(&self, notifications: NotificationConfig) {
+        self.world(|world| source(world).notification = notifications);
+    }
+
+    /// Nothing of the source replicates, until what this gives is put back.
+    pub fn take_rules(&self) -> Option<ReplicationConfig> {
+        self.world(|world| source(world).replication.take())
+    }
+
+    /// The rules hold again, for what is written from now on.
+    pub fn put_rules(&self, rules: Option<ReplicationConfig>) {
+        self.world(|world| source(world).replication = rules);
+    }
+
+    /// Asks for a backfill of everything with one of these statuses.
+    pub async fn ask_for_backfill(&self, statuses: &[ObjectStatus]) -> Backfill {
+        let statuses = statuses.iter().copied().collect();
+        let scope = Scope { statuses, prefix: None, created_before: None };
+        let now = Timestamp(self.app.emulator.now());
+        let backfill = Backfill::new(&self.bucket, now, scope, vec!["rule logs is new".into()]);
+        let key = StateKey::Backfill(&self.bucket, &backfill.id).to_string();
+        self.app.store.put_json_new(&key, &backfill).await.unwrap();
+        backfill
+    }
+}
+
+fn source(world: &mut World) -> &mut bucket::Bucket {
+    world.buckets.get_mut(SOURCE).unwrap()
 }

@@ -19,6 +19,9 @@ use crate::{SOURCE, Scene, setup};
 /// Another source bucket, which nothing replicates.
 pub const PHOTOS: &str = "photos";
 
+/// The bus of notices, as the template names it.
+pub const BUS: &str = "resilver";
+
 /// What whoever deploys answers.
 pub fn answers<const N: usize>(pairs: [(&str, &str); N]) -> Answers {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

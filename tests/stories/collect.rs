@@ -36,15 +36,6 @@ async fn an_event_that_sns_has_wrapped_is_collected() {
 }
 
 #[tokio::test]
-async fn a_test_event_is_no_failure_and_no_reject() {
-    let scene = Scene::new().await;
-    scene.tell(include_str!("../recorded/test-event.json"));
-    scene.run(minutes(10)).await;
-    assert_eq!(scene.stored("failures/").await, Vec::<String>::new());
-    assert_eq!(scene.stored("rejects/").await, Vec::<String>::new());
-}
-
-#[tokio::test]
 async fn events_delivered_twice_and_out_of_order_change_no_outcome() {
     let scene = Scene::new().await;
     scene.world(|world| {

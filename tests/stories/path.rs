@@ -81,20 +81,6 @@ async fn two_destinations_with_different_causes_heal_each_in_its_time() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_deleted_meanwhile_is_gone_and_counted() {
-    let scene = Scene::new().await;
-    scene.make(Trouble::Denied(0), true);
-    let objects = scene.put_many(4).await;
-    scene.run(minutes(10)).await;
-    let (key, id) = &objects[1];
-    scene.delete_version(resilver_tests::SOURCE, key, id).await;
-    scene.make(Trouble::Denied(0), false);
-    scene.heal().await;
-    let totals = scene.head().await.totals;
-    assert_eq!((totals.collected, totals.healed, totals.gone), (4, 3, 1));
-}
-
-#[tokio::test]
 async fn objects_that_are_encrypted_heal_when_their_key_is_enabled() {
     let scene = Scene::new().await;
     scene.make(Trouble::Key(0), true);

@@ -2,16 +2,13 @@
 
 use resilver::app::Options;
 use resilver_emulator::stack::Answers;
-use resilver_emulator::world::World;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::jobs::Status;
-use resilver_emulator::world::notification::NotificationConfig;
-use resilver_heal::backfill::{Backfill, ObjectStatus, Scope};
+use resilver_heal::backfill::ObjectStatus;
 use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::scan::{self, Stage};
-use resilver_heal::state::StateKey;
-use resilver_heal::time::{Timestamp, days, hours, minutes};
+use resilver_heal::time::{days, hours, minutes};
 use resilver_tests::{Given, REPLICAS, SOURCE, Scene, Trouble};
 use serde_json::json;
 
@@ -28,36 +25,20 @@ fn weekly() -> Limits {
 
 /// Versions that failed and that nobody was told of.
 async fn unheard(scene: &Scene, number: usize) -> Vec<(String, String)> {
-    fn entries(world: &mut World) -> &mut NotificationConfig {
-        &mut world.buckets.get_mut(SOURCE).unwrap().notification
-    }
-    let ours = scene.world(|world| std::mem::take(entries(world)));
+    let notifications = scene.take_notifications();
     scene.make(Trouble::Unversioned(0), true);
     let put = scene.put_many(number).await;
     scene.world(|world| world.advance_to(world.now() + minutes(3)));
     scene.make(Trouble::Unversioned(0), false);
-    scene.world(|world| *entries(world) = ours);
+    scene.put_notifications(notifications);
     put
-}
-
-async fn ask(scene: &Scene, statuses: &[ObjectStatus]) -> Backfill {
-    let statuses = statuses.iter().copied().collect();
-    let scope = Scope { statuses, prefix: None, created_before: None };
-    let now = Timestamp(scene.app.emulator.now());
-    let backfill = Backfill::new(&scene.bucket, now, scope, vec!["rule logs is new".into()]);
-    let key = StateKey::Backfill(&scene.bucket, &backfill.id).to_string();
-    scene.app.store.put_json_new(&key, &backfill).await.unwrap();
-    backfill
 }
 
 /// Versions from before the replication configuration.
 async fn before(scene: &Scene, number: usize) -> Vec<(String, String)> {
-    let rules = scene.world(|world| {
-        let source = world.buckets.get_mut(SOURCE).unwrap();
-        source.replication.take()
-    });
+    let rules = scene.take_rules();
     let put = scene.put_many(number).await;
-    scene.world(|world| world.buckets.get_mut(SOURCE).unwrap().replication = rules);
+    scene.put_rules(rules);
     put
 }
 
@@ -120,7 +101,7 @@ async fn what_the_ledger_has_is_left_out_and_the_rest_goes_up_in_a_manifest_of_o
     scene.put("held", "h").await;
     scene.run(minutes(12)).await;
     assert_eq!(scene.states().await, [("held", 1)].into());
-    ask(&scene, &[ObjectStatus::Failed]).await;
+    scene.ask_for_backfill(&[ObjectStatus::Failed]).await;
     scene.run(hours(1)).await;
     assert!(statuses(&scene).contains(&Status::Cancelled));
     assert_eq!(scene.states().await, [("held", 5)].into());
@@ -174,7 +155,7 @@ async fn what_fails_in_a_job_that_went_alone_comes_into_the_ledger() {
 async fn a_backfill_replicates_what_existed_before() {
     let scene = swept(Limits { sweep_days: 0, ..weekly() }).await;
     let put = before(&scene, 9).await;
-    ask(&scene, &[ObjectStatus::None, ObjectStatus::Failed]).await;
+    scene.ask_for_backfill(&[ObjectStatus::None, ObjectStatus::Failed]).await;
     scene.run(hours(2)).await;
     are_whole(&scene, &put).await;
     let head = scene.head().await;
@@ -186,7 +167,7 @@ async fn a_backfill_replicates_what_existed_before() {
 #[tokio::test]
 async fn a_backfill_of_nothing_says_so() {
     let scene = swept(Limits { sweep_days: 0, ..weekly() }).await;
-    ask(&scene, &[ObjectStatus::Replica]).await;
+    scene.ask_for_backfill(&[ObjectStatus::Replica]).await;
     scene.run(hours(1)).await;
     assert_eq!(scene.said(), ["A backfill of source-bucket found nothing to replicate"]);
     assert_eq!(scene.head().await.backfills.len(), 0);
@@ -197,7 +178,7 @@ async fn a_large_backfill_waits_for_a_person_and_goes_when_confirmed() {
     let limits = Limits { backfill_rows_unconfirmed_max: 5, sweep_days: 0, ..Limits::default() };
     let scene = swept(limits).await;
     let put = before(&scene, 6).await;
-    ask(&scene, &[ObjectStatus::None]).await;
+    scene.ask_for_backfill(&[ObjectStatus::None]).await;
     scene.run(days(3)).await;
     assert_eq!(statuses(&scene), [Status::Suspended]);
     let asks = "A backfill of 6 versions of source-bucket for $0.400006 waits for you";
@@ -213,7 +194,7 @@ async fn who_cancels_a_backfill_that_waits_declines_it_and_the_bucket_heals_on()
     let limits = Limits { backfill_rows_unconfirmed_max: 5, sweep_days: 0, ..Limits::default() };
     let scene = swept(limits).await;
     before(&scene, 6).await;
-    ask(&scene, &[ObjectStatus::None]).await;
+    scene.ask_for_backfill(&[ObjectStatus::None]).await;
     scene.run(hours(1)).await;
     let job = scene.world(|world| world.jobs.iter().next().unwrap().id.clone());
     let clients = &scene.app.clients;
@@ -241,7 +222,7 @@ async fn a_backfill_whose_manifest_s3_cannot_make_is_tried_again() {
         })
     };
     let trusted = trust("nobody.amazonaws.com");
-    ask(&scene, &[ObjectStatus::None]).await;
+    scene.ask_for_backfill(&[ObjectStatus::None]).await;
     scene.run(hours(1)).await;
     let head = scene.head().await;
     assert_eq!((head.circuits.len(), head.backfills.len()), (1, 1), "{head:#?}");
@@ -265,7 +246,7 @@ async fn a_launch_that_is_cut_short_at_any_step_of_a_scan_is_finished_by_the_nex
             for verdict in [Verdict::LoseReply, Verdict::LoseRequest] {
                 let scene = swept(Limits { sweep_days: 0, ..weekly() }).await;
                 let put = before(&scene, 2).await;
-                ask(&scene, &[ObjectStatus::None]).await;
+                scene.ask_for_backfill(&[ObjectStatus::None]).await;
                 let rule = Rule::once(service, operation, verdict.clone());
                 // As often as the SDK tries by itself.
                 scene.fault(rule.times(3).after(after));
@@ -284,7 +265,7 @@ async fn a_paused_bucket_begins_no_scan_and_lets_none_go() {
     let limits = Limits { backfill_rows_unconfirmed_max: 1, sweep_days: 0, ..Limits::default() };
     let scene = swept(limits).await;
     before(&scene, 2).await;
-    ask(&scene, &[ObjectStatus::None]).await;
+    scene.ask_for_backfill(&[ObjectStatus::None]).await;
     scene.run(hours(1)).await;
     scene
         .edit_head(|head| {
@@ -316,7 +297,7 @@ async fn the_head_says_how_far_a_scan_is() {
     let limits = Limits { backfill_rows_unconfirmed_max: 1, sweep_days: 0, ..Limits::default() };
     let scene = swept(limits).await;
     before(&scene, 2).await;
-    let asked = ask(&scene, &[ObjectStatus::None]).await;
+    let asked = scene.ask_for_backfill(&[ObjectStatus::None]).await;
     scene.run(hours(1)).await;
     let scan = scene.head().await.scan.unwrap();
     assert!(matches!(scan.stage, Stage::Listed { rows: 2, .. }), "{scan:?}");

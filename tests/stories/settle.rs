@@ -150,27 +150,6 @@ async fn a_hard_deleted_replica_is_quarantined_with_the_remedy_that_works() {
 }
 
 #[tokio::test]
-async fn the_50_percent_rule_loses_no_row() {
-    let limits = Limits { canary_rows: 2, ..unswept() };
-    let app = Options { limits, ..Given::default().app };
-    let scene = Scene::given(Given { app, ..Given::default() }).await;
-    scene.make(Trouble::Denied(0), true);
-    scene.put_many(1_300).await;
-    scene.run(minutes(10)).await;
-    scene.make(Trouble::Denied(0), false);
-    scene.until(|scene| scene.jobs() >= 2).await;
-    // The canaries healed, and now all the rest fails: S3 gives the job up after 1,000 tasks.
-    scene.make(Trouble::Denied(0), true);
-    scene.until(|scene| scene.said_about("Job failed") > 0).await;
-    let returned = scene.entries().await.iter().filter(|entry| entry.attempts == 0).count();
-    assert!(returned > 0, "some rows were never reached, and have lost no attempt");
-    scene.make(Trouble::Denied(0), false);
-    scene.heal().await;
-    let totals = scene.head().await.totals;
-    assert_eq!((totals.collected, totals.left()), (1_300, 1_300));
-}
-
-#[tokio::test]
 async fn an_unreadable_report_row_is_kept_told_and_asked_for_by_status() {
     let scene = Scene::new().await;
     scene.make(Trouble::Denied(0), true);

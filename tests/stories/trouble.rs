@@ -1,7 +1,7 @@
 //! Other people's data and other people's buckets.
 
 use resilver_heal::time::{hours, minutes};
-use resilver_tests::{REPLICAS, Scene, Trouble};
+use resilver_tests::{Scene, Trouble};
 
 #[tokio::test]
 async fn a_role_that_cannot_be_assumed_heals_too() {
@@ -13,35 +13,6 @@ async fn a_role_that_cannot_be_assumed_heals_too() {
     scene.make(Trouble::Trust, false);
     scene.heal().await;
     assert_eq!(scene.head().await.totals.healed, 3);
-}
-
-#[tokio::test]
-async fn hostile_keys_heal_as_any_other() {
-    let scene = Scene::new().await;
-    scene.make(Trouble::Denied(0), true);
-    let keys = [
-        "a b+c%2B",
-        "new\nline",
-        "quote\",comma",
-        "münchen/🪣",
-        "#unreadable,9",
-        "../up",
-        "<!channel>`x`",
-    ];
-    let mut put = Vec::new();
-    for key in keys {
-        put.push((key, scene.put(key, key).await));
-    }
-    scene.run(minutes(10)).await;
-    scene.make(Trouble::Denied(0), false);
-    scene.heal().await;
-    for (key, id) in put {
-        assert_eq!(
-            scene.bytes(REPLICAS[0], key, &id).await.as_deref(),
-            Some(key.as_bytes()),
-            "{key}"
-        );
-    }
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use crate::AwsError;
+
 /// The clients.
 #[derive(Debug, Clone)]
 pub struct Clients {
@@ -48,13 +50,24 @@ pub struct Place<'a> {
 impl Clients {
     /// From the environment, as every AWS tool reads it.
     pub async fn from_env(account: String) -> Self {
-        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http.clone())
-            .retry_config(RetryConfig::standard().with_max_attempts(5))
-            .load()
-            .await;
+        let (config, http) = environment().await;
         Self::of(&config, http, account)
+    }
+
+    /// From the environment, in the account of its credentials (STS API Reference: GetCallerIdentity).
+    ///
+    /// # Errors
+    /// With the code [`NO_REGION`] where no Region is set.
+    pub async fn of_caller() -> Result<Self, AwsError> {
+        let (config, http) = environment().await;
+        if config.region().is_none_or(|region| region.as_ref().is_empty()) {
+            let problem = AwsError::local("GetCallerIdentity", "", "no Region is set");
+            return Err(AwsError { code: Some(NO_REGION.to_owned()), ..problem });
+        }
+        let sent = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await;
+        let output = sent.map_err(|error| AwsError::of("GetCallerIdentity", "", &error))?;
+        let account = output.account().unwrap_or_default().to_owned();
+        Ok(Self::of(&config, http, account))
     }
 
     /// For an emulator at `place`, through `http`: retries do not wait and nothing times out, since
@@ -99,6 +112,19 @@ impl Clients {
             account,
         }
     }
+}
+
+/// Our own code for an environment without a Region.
+pub const NO_REGION: &str = "NoRegion";
+
+async fn environment() -> (SdkConfig, SharedHttpClient) {
+    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http.clone())
+        .retry_config(RetryConfig::standard().with_max_attempts(5))
+        .load()
+        .await;
+    (config, http)
 }
 
 fn set(name: &str) -> bool {

@@ -7,6 +7,8 @@ pub mod configuration;
 mod error;
 pub mod events;
 pub mod jobs;
+pub mod log;
+mod metrics;
 pub mod objects;
 mod run_io;
 mod settings;
@@ -16,14 +18,9 @@ mod woken;
 
 pub use clients::Clients;
 pub use error::{AwsError, Kind};
+pub use log::logging;
+pub use metrics::Metrics;
 pub use run_io::{Finished, LineReader, LineWriter};
 pub use settings::{Settings, SettingsError};
 pub use store::{Store, Swapped, Written};
 pub use woken::{NoTime, Woken, wall_clock};
-
-/// Sets up a function's log: JSON lines on stdout, `RUST_LOG` or `info`.
-pub fn logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_target(false).init();
-}

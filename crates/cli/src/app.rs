@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
 use resilver_aws::clients::Place;
-use resilver_aws::{AwsError, Clients, LineReader, SettingsError, Store, Woken};
+use resilver_aws::{AwsError, Clients, Metrics, SettingsError, Store, Woken};
 use resilver_emulator::Emulator;
 use resilver_emulator::stack::{Answers, Stack, StackError};
 use resilver_emulator::world::agenda::Task;
@@ -21,7 +21,7 @@ use resilver_heal::key::Bucket;
 use resilver_heal::laws;
 use resilver_heal::ledger::Head;
 use resilver_heal::limits::Limits;
-use resilver_heal::run::{Corrupt, decode_page};
+use resilver_heal::run::Corrupt;
 use resilver_heal::state::{StateKey, StatePrefix};
 use resilver_heal::time::Timestamp;
 use serde_json::{Value, json};
@@ -43,6 +43,10 @@ pub struct Options {
     pub window: Option<Millis>,
     /// How often `launch` is woken, as a schedule has it, if not as the template says.
     pub launch_every: Option<&'static str>,
+    /// How often `backfill` and `enroll` look around, likewise.
+    pub look_every: Option<&'static str>,
+    /// Where the metrics of the functions go.
+    pub metrics: Metrics,
 }
 
 impl Default for Options {
@@ -50,8 +54,8 @@ impl Default for Options {
         let chats = json!([{"name": "slack", "kind": "slack", "url": SLACK}]);
         // No sweeps: what a scene counts are the jobs that its failures make.
         let limits = Limits { sweep_days: 0, ..Limits::default() };
-        let (buckets, window, launch_every) = (Vec::new(), None, None);
-        Self { limits, chats, buckets, window, launch_every }
+        let (buckets, window, metrics) = (Vec::new(), None, Metrics::default());
+        Self { limits, chats, buckets, window, launch_every: None, look_every: None, metrics }
     }
 }
 
@@ -88,6 +92,8 @@ pub struct App {
     answers: Arc<Mutex<Answers>>,
     /// The limits in force, where they are not those of the template.
     limits: Option<Limits>,
+    /// Where metrics go.
+    metrics: Metrics,
     /// Functions that have started, with what they were when they did.
     warm: Arc<Mutex<BTreeMap<String, (Function, Handler)>>>,
 }
@@ -157,7 +163,7 @@ impl App {
         {
             return Ok(handler.clone());
         }
-        let handler = Handler::start(&self.emulator, function)?;
+        let handler = Handler::start(&self.emulator, function, &self.metrics)?;
         warm.insert(function.name.clone(), (function.clone(), handler.clone()));
         Ok(handler)
     }
@@ -264,12 +270,10 @@ impl App {
     }
 
     /// Every entry of a head's run, in order.
-    pub async fn entries(&self, head: &Head, mut each: impl FnMut(Entry)) -> Result<(), AppError> {
-        let Some(run) = &head.run else { return Ok(()) };
-        let mut reader = LineReader::new(self.store.clone(), run.key.clone());
-        while let Some(page) = reader.next().await? {
-            decode_page(&page, Entry::decode)?.into_iter().for_each(&mut each);
+    pub async fn entries(&self, head: &Head, each: impl FnMut(Entry)) -> Result<(), AppError> {
+        match &head.run {
+            Some(run) => crate::desk::entries(&self.store, run, each).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -1,4 +1,6 @@
-//! The command line.
+//! The command line: what is typed, and what is wrong with it. It asks nobody.
+
+mod operator;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,9 +10,14 @@ use clap::{Parser, Subcommand};
 
 use crate::error::CliError;
 
+pub use operator::{
+    BackfillArgs, BucketArgs, DoctorArgs, EnrollArgs, PauseArgs, PlaceArgs, ResumeArgs, Span,
+    StatusArgs, Target,
+};
+
 /// Keeps S3 replicas whole without a person.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(name = "resilver", version, about, disable_help_subcommand = true)]
+#[command(name = "resilver", version, about, disable_help_subcommand = true, after_help = EXITS)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -24,7 +31,48 @@ pub enum Command {
     Demo(DemoArgs),
     /// Serve the bare embedded AWS to any client: S3 that replicates and fails, batch jobs that run.
     Local(LocalArgs),
+    /// Show what waits, flies, is held and is quarantined, why, and what was spent.
+    #[command(after_help = PLACE)]
+    Status(StatusArgs),
+    /// Look for everything that will stop healing or hide failures, each with its remedy.
+    #[command(after_help = PLACE)]
+    Doctor(DoctorArgs),
+    /// Launch nothing more in a bucket; its failures are collected all the same.
+    #[command(after_help = PLACE)]
+    Pause(PauseArgs),
+    /// Go on launching in a bucket that is paused.
+    #[command(after_help = PLACE)]
+    Resume(ResumeArgs),
+    /// Replicate what existed before a rule, or let such a job go that waits for a person.
+    #[command(after_help = PLACE)]
+    Backfill(BackfillArgs),
+    /// Send a bucket's replication failures to the stack's queue.
+    #[command(after_help = PLACE)]
+    Enroll(EnrollArgs),
+    /// Send them there no longer.
+    #[command(after_help = PLACE)]
+    Unenroll(EnrollArgs),
 }
+
+/// What every exit code means, for `--help`.
+const EXITS: &str = "\
+Exit codes:
+  0  done; of doctor: nothing was found
+  1  something was found, did not heal, or stands in the way
+  2  wrong usage; a bucket, a file or a stack that does not exist
+  3  could not find out: AWS refused or did not answer
+With --json, stdout is one JSON document, also of an error: {\"error\": {\"code\", \"message\", \"next\"}}.";
+
+/// How the stack is found, for `--help`.
+const PLACE: &str = "\
+The stack is found by its state bucket, in the account and Region that the environment names as for every
+AWS tool: AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_REGION or AWS_DEFAULT_REGION, and
+AWS_ENDPOINT_URL for one that is not AWS. The state bucket is --state-bucket, or RESILVER_STATE_BUCKET, or
+STACK-ACCOUNT-REGION as the template names it: the stack is --stack, or RESILVER_STACK, or resilver; the
+account is RESILVER_ACCOUNT, or whom the keys belong to. The outputs of the stack are not read.
+
+Exit codes: 0 done (doctor: nothing was found), 1 something was found or stands in the way, 2 wrong usage or
+no such bucket, 3 could not find out.";
 
 /// `resilver local`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -124,6 +172,10 @@ pub enum Asked {
     Print(String),
 }
 
+/// The names of the commands.
+const COMMANDS: [&str; 9] =
+    ["demo", "local", "status", "doctor", "pause", "resume", "backfill", "enroll", "unenroll"];
+
 /// Reads the arguments. What is wrong with them is said in one line.
 pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Asked, CliError> {
     let error = match Args::try_parse_from(arguments) {
@@ -142,8 +194,8 @@ pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Asked, CliError> {
     let rendered = error.render().to_string();
     let line = rendered.lines().next().unwrap_or_default();
     let line = line.strip_prefix("error: ").unwrap_or(line);
-    let named = |name: &&&str| arguments.iter().any(|argument| argument == **name);
-    let help = match ["demo", "local"].iter().find(named) {
+    let named = |name: &&&str| arguments.get(1).is_some_and(|argument| argument == **name);
+    let help = match COMMANDS.iter().find(named) {
         Some(command) => format!("resilver {command} --help"),
         None => "resilver --help".to_owned(),
     };

@@ -21,7 +21,7 @@ pub enum Exit {
 pub struct CliError {
     /// How the process ends.
     pub exit: Exit,
-    /// A word for programs: `usage`, `path`, `address`, `aws`.
+    /// A word for programs: `usage`, `path`, `address`, `aws`, `denied`, `no-such-bucket`, …
     pub code: &'static str,
     /// What is wrong, lower case, in one line.
     pub message: String,
@@ -49,6 +49,20 @@ impl CliError {
     pub fn unknown(message: impl Into<String>) -> Self {
         let next = "run it again with RUST_LOG=debug and report what it says".to_owned();
         Self { exit: Exit::Unknown, code: "aws", message: message.into(), next }
+    }
+
+    /// Something that there is not: a bucket, a stack.
+    pub fn missing(
+        code: &'static str,
+        message: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Self { exit: Exit::Usage, code, message: message.into(), next: next.into() }
+    }
+
+    /// Something that stands in the way of what was asked for.
+    pub fn found(code: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { exit: Exit::Found, code, message: message.into(), next: next.into() }
     }
 
     /// As a document.

@@ -29,6 +29,9 @@ struct Ready<'a> {
     region: &'a str,
     access_key_id: &'a str,
     secret_access_key: &'a str,
+    /// Where a template's functions keep their state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_bucket: Option<&'a str>,
 }
 
 /// Serves until SIGINT or SIGTERM.
@@ -62,7 +65,8 @@ pub async fn run(args: &LocalArgs) -> Result<Exit, CliError> {
     let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
         return Err(CliError::unknown("signals cannot be caught"));
     };
-    announce(args, &config, &server.endpoint())?;
+    let state_bucket = app.as_ref().map(|app| app.store.bucket.clone());
+    announce(args, &config, &server.endpoint(), state_bucket.as_deref())?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -148,7 +152,12 @@ fn config(args: &LocalArgs) -> Result<Config, CliError> {
 }
 
 /// One line on stdout, once requests are taken; for people, what to type next on stderr.
-fn announce(args: &LocalArgs, config: &Config, endpoint: &str) -> Result<(), CliError> {
+fn announce(
+    args: &LocalArgs,
+    config: &Config,
+    endpoint: &str,
+    state_bucket: Option<&str>,
+) -> Result<(), CliError> {
     let any = ("any".to_owned(), "any".to_owned());
     let (key, secret) = config.credentials.clone().unwrap_or(any);
     let mut out = std::io::stdout().lock();
@@ -159,6 +168,7 @@ fn announce(args: &LocalArgs, config: &Config, endpoint: &str) -> Result<(), Cli
             region: &config.region,
             access_key_id: &key,
             secret_access_key: &secret,
+            state_bucket,
         };
         let ready = serde_json::to_string(&ready).unwrap_or_default();
         writeln!(out, "{ready}")
@@ -179,9 +189,26 @@ Account {}, Region {}. In another terminal:
   aws s3api list-buckets
 
 S3 Control goes through {endpoint} as a proxy, because every SDK puts the account id before its host.
-",
-            config.account, config.region, config.region
+{}",
+            config.account,
+            config.region,
+            config.region,
+            state_bucket.map(operators).unwrap_or_default()
         );
     }
     Ok(())
+}
+
+/// What to type next for Resilver's own commands.
+fn operators(state_bucket: &str) -> String {
+    format!(
+        "
+The functions keep their state in s3://{state_bucket}. With the same exports:
+
+  export RESILVER_STATE_BUCKET={state_bucket}
+  resilver enroll s3://BUCKET    # one of yours, versioned
+  resilver status
+  resilver doctor
+"
+    )
 }

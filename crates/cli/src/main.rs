@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use resilver::args::{self, Asked, Command};
 use resilver::error::{CliError, Exit};
-use resilver::{demo, local};
+use resilver::words::print;
+use resilver::{backfill, demo, doctor, enroll, local, pause, status};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -23,7 +24,7 @@ fn run(command: Command) -> Result<Exit, CliError> {
     // A server says what goes wrong while it runs; the others say it at their end.
     let default = match command {
         Command::Local(_) => "resilver_emulator=warn",
-        Command::Demo(_) => "off",
+        _ => "off",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
@@ -33,6 +34,13 @@ fn run(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Demo(args) => runtime.block_on(demo::run(&args)),
         Command::Local(args) => runtime.block_on(local::run(&args)),
+        Command::Status(args) => runtime.block_on(status::run(&args)),
+        Command::Doctor(args) => runtime.block_on(doctor::run(&args)),
+        Command::Pause(args) => runtime.block_on(pause::run_pause(&args)),
+        Command::Resume(args) => runtime.block_on(pause::run_resume(&args)),
+        Command::Backfill(args) => runtime.block_on(backfill::run(&args)),
+        Command::Enroll(args) => runtime.block_on(enroll::run_enroll(&args)),
+        Command::Unenroll(args) => runtime.block_on(enroll::run_unenroll(&args)),
     }
 }
 
@@ -45,9 +53,4 @@ fn tell(error: &CliError, json: bool) -> Exit {
     // With nobody to tell, the exit code still does.
     drop(told);
     error.exit
-}
-
-fn print(text: &str) -> Result<(), CliError> {
-    let written = std::io::stdout().write_all(text.as_bytes());
-    written.map_err(|why| CliError::unknown(format!("stdout is closed: {why}")))
 }

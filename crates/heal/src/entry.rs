@@ -93,7 +93,7 @@ pub struct Entry {
     pub state: State,
     /// Job verdicts over its whole life, but for canaries that failed with their own cause.
     pub attempts: u32,
-    /// The first failure ever collected.
+    /// Its first failure since it came; of one that left and is back, since then.
     pub first_seen: Timestamp,
     /// The latest failure.
     pub last_failure: Timestamp,
@@ -156,6 +156,12 @@ impl Entry {
         causes.sort();
         causes.dedup();
         causes
+    }
+
+    /// Whether it is still to be healed. A quarantined version is not: no retry helps, a person was told and
+    /// may leave it there.
+    pub fn is_unhealed(&self) -> bool {
+        !matches!(self.state, State::Quarantined { .. } | State::Left { .. })
     }
 
     /// The entry as a line, line end included.

@@ -63,6 +63,12 @@ pub struct Head {
     /// When the last sweep began.
     #[serde(default)]
     pub swept: Option<Timestamp>,
+    /// When the first of the versions failed that are to be healed and are not, quarantined ones aside.
+    #[serde(default)]
+    pub oldest_unhealed: Option<Timestamp>,
+    /// How much of [`Head::totals`] the metrics were told.
+    #[serde(default)]
+    pub counted: Totals,
 }
 
 /// A run that the head names.
@@ -142,6 +148,9 @@ pub struct Totals {
     pub jobs: u64,
     /// Spent on jobs and rows, in millionths of a dollar.
     pub micro_usd: u64,
+    /// Pieces of events and reports that could not be read, and were told of.
+    #[serde(default)]
+    pub rejects: u64,
 }
 
 impl Head {
@@ -166,6 +175,8 @@ impl Head {
             scan: None,
             backfills: Vec::new(),
             swept: None,
+            oldest_unhealed: None,
+            counted: Totals::default(),
         }
     }
 
@@ -245,6 +256,7 @@ impl Totals {
         self.launched += other.launched;
         self.jobs += other.jobs;
         self.micro_usd += other.micro_usd;
+        self.rejects += other.rejects;
     }
 
     /// Versions that left, one way or another.

@@ -207,6 +207,21 @@ pub struct JobFinished {
     pub micro_usd: u64,
 }
 
+impl NoticeFact {
+    /// The job and the plan that it is about, as far as it says.
+    pub fn about(&self) -> (Option<&JobId>, Option<&PlanId>) {
+        match self {
+            Self::JobFinished(it) => (Some(&it.job), Some(&it.plan)),
+            Self::JobRefused { plan, .. } => (None, Some(plan)),
+            Self::JobLost { job, plan } => (Some(job), Some(plan)),
+            Self::JobStalled { job, .. } | Self::Paused { job, .. } | Self::ReportLate { job } => {
+                (Some(job), None)
+            }
+            _ => (None, None),
+        }
+    }
+}
+
 impl Notice {
     /// A notice of this fact. `since` is what tells it from the same fact another time: when the
     /// circuit opened, say.

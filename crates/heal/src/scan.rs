@@ -234,6 +234,20 @@ pub fn confirm(head: &mut Head) -> bool {
     }
 }
 
+/// A person gives up the backfills of the bucket that have not gone yet: the one that S3 lists or that
+/// waits, whose job is cancelled by the next launch, and those that are not begun. Gives them.
+pub fn give_up(head: &mut Head) -> Vec<Backfill> {
+    let mut given_up = Vec::new();
+    if let Some(Scan { purpose: Purpose::Backfill(backfill), stage, .. }) = &mut head.scan
+        && matches!(stage, Stage::Lists | Stage::Listed { .. } | Stage::Alone { .. })
+    {
+        *stage = Stage::Drops;
+        given_up.push(backfill.clone());
+    }
+    given_up.append(&mut head.backfills);
+    given_up
+}
+
 /// What S3 takes for making a manifest of a bucket with so many objects, in millionths of a dollar.
 pub fn fee_micro_usd(objects: u64) -> u64 {
     (objects * LISTING_MICRO_USD_A_MILLION).div_ceil(1_000_000)

@@ -27,6 +27,8 @@ pub struct Survey {
     pub first_due: Option<Timestamp>,
     /// When the first confirming row is to be looked at.
     pub first_look: Option<Timestamp>,
+    /// When the first of the unhealed versions failed.
+    pub oldest_unhealed: Option<Timestamp>,
     /// Held rows by the set of their causes.
     pub held: BTreeMap<Vec<Cause>, u64>,
     /// Held causes, with a sample of their rows.
@@ -126,6 +128,9 @@ impl Survey {
     /// Counts one row as it stands.
     pub fn see(&mut self, given: &Given<'_>, entry: &Entry, turn: &dyn Fn(&Cause) -> u32) {
         self.counts.count(entry);
+        if entry.is_unhealed() {
+            self.oldest_unhealed = earliest(self.oldest_unhealed, entry.first_seen);
+        }
         match &entry.state {
             State::Waiting { not_before } => {
                 self.due_rows += u64::from(*not_before <= given.now);

@@ -174,6 +174,7 @@ impl Given<'_> {
             State::Left { at, .. } if blame.at > at => {
                 effects.push(Effect::Collected);
                 entry.blames.clear();
+                entry.first_seen = blame.at;
                 if blame.at <= entry.judged {
                     return self.doubted(entry, said, &blame);
                 }
@@ -209,6 +210,7 @@ impl Given<'_> {
         }
         effects.push(Effect::Collected);
         entry.blames.clear();
+        entry.first_seen = at;
         entry.last_failure = entry.last_failure.max(at);
         entry.state = match plan {
             Some(plan) => State::InFlight { plan, since: self.now, canary: false },

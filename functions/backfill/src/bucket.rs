@@ -45,7 +45,7 @@ pub(crate) async fn look(
                     (false, Some(configuration::REPLICATION))
                 }
                 Err(problem) if problem.kind == Kind::NotFound => {
-                    info!(bucket = bucket.as_str(), "the bucket is gone");
+                    info!("the bucket is gone");
                     return Ok(0);
                 }
                 Err(problem) => return Err(problem.into()),

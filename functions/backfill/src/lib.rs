@@ -7,12 +7,17 @@
 mod bucket;
 mod read;
 
-use resilver_aws::{AwsError, Clients, Settings, Store, Woken};
+use std::collections::BTreeSet;
+
+use resilver_aws::{AwsError, Clients, Kind, Settings, Store, Woken, configuration};
+use resilver_heal::configuration::Config;
+use resilver_heal::finding::{self, Code, Finding};
 use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::state::{StateKey, StatePrefix, bucket_of};
+use resilver_heal::time::Timestamp;
 use serde_json::{Value, json};
-use tracing::{error, info};
+use tracing::{Instrument, error, info, info_span};
 
 /// What the function is given at its cold start.
 #[derive(Debug, Clone)]
@@ -74,7 +79,8 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, Ba
     };
     let mut first_error = None;
     for bucket in &buckets {
-        match bucket::look(ctx, bucket, woken, by_event).await {
+        let span = info_span!("look", bucket = bucket.as_str());
+        match bucket::look(ctx, bucket, woken, by_event).instrument(span).await {
             Ok(planned) if planned > 0 => info!(bucket = bucket.as_str(), planned, "backfills"),
             Ok(_) => {}
             Err(problem) => {
@@ -88,6 +94,36 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, Ba
         first_error.get_or_insert(problem);
     }
     first_error.map_or_else(|| Ok(json!({"buckets": buckets.len()})), Err)
+}
+
+/// What there is to find in a bucket now, for a person: nothing is remembered, and nothing told. Gives
+/// the codes too of which nothing can be said, because something was not read.
+///
+/// # Errors
+/// The bucket is not there, or AWS does not answer.
+pub async fn examine(
+    ctx: &Ctx,
+    bucket: &Bucket,
+    now: Timestamp,
+) -> Result<(Vec<Finding>, BTreeSet<Code>), BackfillError> {
+    let key = StateKey::Config(bucket).to_string();
+    let stored = ctx.store.get_json::<Config>(&key).await?;
+    let mut config = stored.map_or_else(|| Config::new(bucket), |stored| stored.value);
+    let denied = match configuration::replication(&ctx.clients, bucket.as_str()).await {
+        Ok(read) => {
+            config.acted = Some(read);
+            None
+        }
+        Err(problem) if problem.kind == Kind::Denied => Some(configuration::REPLICATION),
+        Err(problem) => return Err(problem.into()),
+    };
+    Ok(read::sight(ctx, &config, denied, now).await.findings())
+}
+
+/// The same of the state bucket.
+pub async fn examine_state(ctx: &Ctx) -> (Vec<Finding>, BTreeSet<Code>) {
+    let kms = configuration::kms(&ctx.clients, &ctx.store.bucket).await;
+    finding::of_state(&ctx.store.bucket, &kms)
 }
 
 async fn enrolled(ctx: &Ctx) -> Result<Vec<Bucket>, BackfillError> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use resilver_aws::store::Loaded;
 use resilver_aws::{AwsError, Kind, Woken, buckets};
 use resilver_heal::enrolment::{
-    By, Enrolled, Merge, Obstacle, Refusal, Standing, Unvalidated, install, others, remove,
+    By, Enrolled, Merge, Obstacle, Refusal, Standing, Unvalidated, diff, install, others, remove,
 };
 use resilver_heal::key::Bucket;
 use resilver_heal::limits::{ENROLL_QUEUE_PAUSES_MS, ENROLL_READ_PAUSES_MS, ENROLL_WRITES_MAX};
@@ -103,6 +103,21 @@ pub(crate) async fn unenroll(ctx: &Ctx, bucket: &Bucket) -> Result<(), Refusal> 
         writes += 1;
     }
     memory::forget(ctx, bucket).await.map_err(ours_failed)
+}
+
+/// What [`enroll`] would write, as a diff.
+pub(crate) async fn preview(ctx: &Ctx, bucket: &Bucket) -> Result<Vec<String>, Refusal> {
+    survey(ctx, bucket).await?;
+    let document = read(ctx, bucket).await?;
+    let next = install(&document, &ctx.ours)?.into_document();
+    Ok(next.map(|next| diff(&document, next.as_bytes())).unwrap_or_default())
+}
+
+/// What [`unenroll`] would write, as a diff.
+pub(crate) async fn preview_leaving(ctx: &Ctx, bucket: &Bucket) -> Result<Vec<String>, Refusal> {
+    let document = read(ctx, bucket).await?;
+    let next = remove(&document, &ctx.ours)?.into_document();
+    Ok(next.map(|next| diff(&document, next.as_bytes())).unwrap_or_default())
 }
 
 /// Lets a bucket go, and forgets it if it is gone.

@@ -157,6 +157,23 @@ pub async fn unenroll(ctx: &Ctx, bucket: &Bucket) -> Result<(), Refusal> {
     bucket::let_go(ctx, bucket).await
 }
 
+/// What enrolling a bucket would change in its notification document, a line an entry; nothing if it is
+/// as it should be. Nothing is written.
+///
+/// # Errors
+/// It could not be enrolled; says why and what to do.
+pub async fn preview(ctx: &Ctx, bucket: &Bucket) -> Result<Vec<String>, Refusal> {
+    bucket::preview(ctx, bucket).await
+}
+
+/// The same of letting it go.
+///
+/// # Errors
+/// Its document cannot be read.
+pub async fn preview_leaving(ctx: &Ctx, bucket: &Bucket) -> Result<Vec<String>, Refusal> {
+    bucket::preview_leaving(ctx, bucket).await
+}
+
 /// The scheduled run.
 async fn everything(ctx: &Ctx, woken: &Woken, memory: &Memory) -> Result<Value, EnrollError> {
     let wanted = Wanted::find(ctx).await;

@@ -5,6 +5,7 @@ use resilver_heal::key::JobId;
 use resilver_heal::ledger::Head;
 use resilver_heal::plan::{PLAN_FORMAT, Plan, PlanId};
 use resilver_heal::state::StateKey;
+use tracing::{info, warn};
 
 use crate::order::{Held, swap};
 use crate::{Ctx, LaunchError, account};
@@ -96,12 +97,16 @@ fn record(next: &mut Head, id: &PlanId, asked: Asked) {
     };
     match asked {
         Asked::Job(job) => {
+            info!(%job, plan = %id, rows = flight.rows, "the job is there");
             (flight.job, flight.refused, flight.at) = (Some(job), None, now);
             next.totals.jobs += 1;
             next.totals.launched += flight.rows;
             next.totals.micro_usd += flight.micro_usd();
         }
-        Asked::Refused(code, message) => flight.refused = Some((code, message)),
+        Asked::Refused(code, message) => {
+            warn!(plan = %id, code, message, "S3 refuses the job");
+            flight.refused = Some((code, message));
+        }
         Asked::Later(_) => {}
     }
 }

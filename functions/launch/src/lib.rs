@@ -8,6 +8,7 @@ mod account;
 mod error;
 mod job;
 mod leftovers;
+mod measure;
 mod news;
 pub mod order;
 mod outbox;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use resilver_aws::{Clients, Settings, Store, Woken, wall_clock};
+use resilver_aws::{Clients, Metrics, Settings, Store, Woken, wall_clock};
 use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::plan::JobSettings;
@@ -27,7 +28,7 @@ use resilver_heal::state::{StatePrefix, bucket_of};
 use resilver_heal::time::{Timestamp, minutes};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tracing::{error, info};
+use tracing::{Instrument, error, info, info_span};
 
 pub use error::LaunchError;
 pub use order::Launched;
@@ -45,6 +46,8 @@ pub struct Ctx {
     pub limits: Limits,
     /// The event bus on which notices are published.
     pub bus: String,
+    /// Where the metrics go; nowhere unless somebody says so.
+    pub metrics: Metrics,
     /// Names what this process writes.
     pub(crate) names: Arc<Names>,
 }
@@ -84,7 +87,14 @@ impl Ctx {
         let stream = settings.optional("AWS_LAMBDA_LOG_STREAM_NAME");
         let process = stream.map_or_else(String::new, |name| format!("{name}|{}", wall_clock()));
         let names = Arc::new(Names { process, given: AtomicU64::default() });
-        Self { clients, store, jobs, limits, bus, names }
+        let metrics = Metrics::default();
+        Self { clients, store, jobs, limits, bus, metrics, names }
+    }
+
+    /// The same, measured.
+    #[must_use]
+    pub fn measured(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 }
 
@@ -98,7 +108,9 @@ pub async fn handle(ctx: &Ctx, woken: &Woken) -> Result<Value, LaunchError> {
     let first = woken.now.0 / minutes(1) % (buckets.len() as u64).max(1);
     buckets.rotate_left(usize::try_from(first).unwrap_or_default());
     for (bucket, known) in buckets {
-        match order::launch(ctx, &bucket, woken, known).await {
+        let span = info_span!("launch", bucket = bucket.as_str());
+        let launch = order::launch(ctx, &bucket, woken, known);
+        match launch.instrument(span).await {
             Ok(Launched::Idle) => {}
             Ok(outcome) => {
                 info!(bucket = bucket.as_str(), ?outcome, "launched");

@@ -6,9 +6,9 @@ use resilver_heal::backfill::{BACKFILL_FORMAT, Backfill};
 use resilver_heal::fold::Landing;
 use resilver_heal::ledger::{Head, RunRef};
 use resilver_heal::limits::{CHUNKS_PER_FOLD, SEGMENTS_PER_FOLD};
-use resilver_heal::notice::Notice;
+use resilver_heal::notice::{Notice, NoticeFact};
 use resilver_heal::plan::PlanId;
-use resilver_heal::state::{StateKey, StatePrefix};
+use resilver_heal::state::{SAID, StateKey, StatePrefix};
 use resilver_heal::summary::{SETTLED_FORMAT, Settled};
 
 use crate::{Ctx, Known, LaunchError};
@@ -30,6 +30,8 @@ pub(crate) struct News {
     pub(crate) backfills: Vec<Backfill>,
     /// Runs of the versions that S3 has listed for the scan, if they are to be taken in.
     pub(crate) listed: Vec<RunRef>,
+    /// Pieces that could not be read, as the notices of the outbox say.
+    pub(crate) rejects: u64,
     outbox: Vec<String>,
     asked: Vec<String>,
     settling: Vec<String>,
@@ -99,7 +101,10 @@ impl News {
         for object in ctx.store.list(&prefix, usize::MAX).await? {
             if let Some(notice) = ctx.store.get_json::<Notice>(&object.key).await? {
                 let known = head.outbox.iter().any(|other| other.id == notice.value.id);
-                self.notices.extend((!known).then_some(notice.value));
+                if !known {
+                    self.rejects += rejects(ctx, &notice.value).await?;
+                    self.notices.push(notice.value);
+                }
                 self.outbox.push(object.key);
             }
         }
@@ -149,4 +154,12 @@ impl News {
         }
         Ok(())
     }
+}
+
+/// Pieces that a notice says could not be read; none if it was said before: whoever met them a second time
+/// has put the same notice there again.
+async fn rejects(ctx: &Ctx, notice: &Notice) -> Result<u64, LaunchError> {
+    let NoticeFact::Rejected { pieces, .. } = &notice.fact else { return Ok(0) };
+    let mark = StateKey::Notice(&notice.id, SAID).to_string();
+    Ok(if ctx.store.exists(&mark).await? { 0 } else { *pieces })
 }

@@ -20,7 +20,7 @@
 //!    token.
 //! 7. Record the job in the head.
 //!    *Cut short here:* as in 6.
-//! 8. Delete what was folded. *Cut short here:* a segment that is folded again changes nothing, since
+//! 8. Delete what was folded, and tell the metrics ([`crate::measure`]). *Cut short here:* a segment that is folded again changes nothing, since
 //!    its failures are known; verdicts on a plan that no head names are not read.
 //!
 //! A folded object that is gone in 2 or 3 means that another launch has won. Only the run that the head
@@ -46,7 +46,9 @@ use crate::account::Claim;
 use crate::job::Finished;
 use crate::news::News;
 use crate::write::Written;
-use crate::{Ctx, Known, LaunchError, account, job, leftovers, outbox, scan, stream, write};
+use crate::{
+    Ctx, Known, LaunchError, account, job, leftovers, measure, outbox, scan, stream, write,
+};
 
 /// What a launch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +93,14 @@ pub(crate) async fn launch(
     known: Known,
 ) -> Result<Launched, LaunchError> {
     for _ in 0..TRIES {
-        if let Some(launched) = attempt(ctx, bucket, woken, known).await? {
-            return Ok(launched);
+        let mut held = read_head(ctx, bucket, woken).await?;
+        let attempted = attempt(ctx, &mut held, woken, known).await;
+        if matches!(attempted, Ok(None)) {
+            continue;
         }
+        let idle = matches!(attempted, Ok(Some(Launched::Idle)));
+        measure::tell(ctx, &mut held, woken, idle).await;
+        return attempted.map(|launched| launched.unwrap_or(Launched::Outrun));
     }
     Ok(Launched::Outrun)
 }
@@ -101,16 +108,16 @@ pub(crate) async fn launch(
 /// One attempt; `None` where another launch has won in the meantime.
 async fn attempt(
     ctx: &Ctx,
-    bucket: &Bucket,
+    held: &mut Held,
     woken: &Woken,
     mut known: Known,
 ) -> Result<Option<Launched>, LaunchError> {
-    let mut held = read_head(ctx, bucket, woken).await?;
-    let (lands_refused, mut later) = match earlier_plans(ctx, &mut held, woken).await? {
+    let bucket = &held.head.bucket.clone();
+    let (lands_refused, mut later) = match earlier_plans(ctx, held, woken).await? {
         Earlier::Ended(launched) => return Ok(launched),
         Earlier::GoesOn { lands_refused, later } => (lands_refused, later),
     };
-    match scan::look(ctx, &mut held, woken).await {
+    match scan::look(ctx, held, woken).await {
         Ok(true) => {}
         Ok(false) => return Ok(None),
         Err(problem) => later = Some(problem),
@@ -135,12 +142,13 @@ async fn attempt(
         written = match fold.run(&mut next).await {
             Ok(written) => written,
             Err(problem) if stream::is_gone(&problem) => {
-                let missing = is_our_run(&problem, &held.head) && !has_moved(ctx, &held).await?;
+                let missing = is_our_run(&problem, &held.head) && !has_moved(ctx, held).await?;
                 return if missing { Err(problem) } else { Ok(None) };
             }
             Err(problem) => return Err(problem),
         };
     }
+    next.totals.rejects += news.rejects;
     next.now = now;
     laws::time_goes_on(&held.head, now)?;
     laws::nowhere_is_nowhere(&next)?;
@@ -150,11 +158,11 @@ async fn attempt(
     }
     let starts = held.head.launching.is_none() && next.launching.is_some();
     let listed = forgotten_runs(&held.head, &next);
-    if !swap(ctx, &mut held, next, &launch_id).await? {
+    if !swap(ctx, held, next, &launch_id).await? {
         give_back(ctx, bucket, claims.as_ref()).await?;
         return Ok(None);
     }
-    later = carry_on(ctx, &mut held, woken, starts).await?.or(later);
+    later = carry_on(ctx, held, woken, starts).await?.or(later);
     outbox::publish(ctx, &held.head).await?;
     news.delete(ctx, written.replaced.into_iter().chain(listed)).await?;
     leftovers::delete(ctx, &held.head).await?;
@@ -312,6 +320,7 @@ impl Fold<'_> {
         }
         next.run = written.run.clone();
         next.counts = written.after.counts;
+        next.oldest_unhealed = written.after.oldest_unhealed;
         next.totals.add(&survey.totals);
         next.totals.collected += decision.marks.taken;
         next.next_due = next_due(now, limits, &decision.circuits, &written.after);
@@ -331,6 +340,7 @@ fn survey_again(survey: &Survey) -> Survey {
         counts: survey.counts,
         first_due: survey.first_due,
         first_look: survey.first_look,
+        oldest_unhealed: survey.oldest_unhealed,
         flying: survey.flying.clone(),
         ..Survey::default()
     }

@@ -39,11 +39,11 @@ pub(crate) async fn look(ctx: &Ctx, held: &mut Held, woken: &Woken) -> Result<bo
     let stage = match read(ctx, &held.head.bucket, &scan.plan, tasks, &described).await? {
         Ok(stage) => stage,
         Err(why) => {
-            warn!(job = job.as_str(), why, "the job has to go alone");
+            warn!(%job, plan = %scan.plan, why, "the job has to go alone");
             Stage::Alone { rows: tasks }
         }
     };
-    info!(job = job.as_str(), tasks, "listed");
+    info!(%job, plan = %scan.plan, tasks, "listed");
     let mut next = held.head.clone();
     next.now = next.now.max(woken.now);
     let now = next.now;
@@ -79,6 +79,7 @@ pub(crate) async fn carry_out(ctx: &Ctx, head: &Head) -> Result<(), LaunchError>
     let described = jobs::describe(&ctx.clients, job.as_str()).await?;
     if described.is_some_and(|described| described.status == SUSPENDED) {
         jobs::update_status(&ctx.clients, job.as_str(), status, why).await?;
+        info!(%job, plan = %scan.plan, status, "the job is told what becomes of it");
     }
     Ok(())
 }

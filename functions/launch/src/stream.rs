@@ -162,7 +162,7 @@ pub(crate) async fn look(
             Ok(None) => Status::Gone,
             Err(problem) if problem.kind == Kind::Invalid => Status::Unreadable,
             Err(problem) => {
-                tracing::warn!(bucket = bucket.as_str(), error = %problem, "status not read");
+                tracing::warn!(error = %problem, "status not read");
                 Status::Unread
             }
         }

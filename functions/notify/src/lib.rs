@@ -10,7 +10,7 @@ use resilver_heal::state::{SAID, StateKey};
 use resilver_heal::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, info, info_span, warn};
 
 /// What the function is given at its cold start.
 #[derive(Debug, Clone)]
@@ -91,14 +91,21 @@ pub async fn handle(ctx: &Ctx, now: Timestamp, event: &Value) -> Result<Value, N
     if notice.format > NOTICE_FORMAT {
         return Err(NotifyError::Unreadable(format!("it has format {}", notice.format)));
     }
+    let (job, plan) = notice.fact.about();
+    let (job, plan) = (job.map(tracing::field::display), plan.map(tracing::field::display));
+    let span = info_span!("notice", notice = notice.id, bucket = %notice.bucket, job, plan);
+    tell(ctx, now, &notice).instrument(span).await
+}
+
+async fn tell(ctx: &Ctx, now: Timestamp, notice: &Notice) -> Result<Value, NotifyError> {
     let said = StateKey::Notice(&notice.id, SAID).to_string();
     if ctx.store.exists(&said).await? {
         return Ok(json!({"said": 0}));
     }
     let mut later = None;
     for chat in &ctx.chats {
-        if let Err(problem) = say(ctx, &notice, chat, now).await {
-            warn!(chat = chat.name, notice = notice.id, error = %problem, "not said");
+        if let Err(problem) = say(ctx, notice, chat, now).await {
+            warn!(chat = chat.name, error = %problem, "not said");
             later.get_or_insert(problem);
         }
     }
@@ -145,7 +152,7 @@ async fn say(ctx: &Ctx, notice: &Notice, chat: &Chat, now: Timestamp) -> Result<
         Answer::Never => {
             error!(chat = chat.name, status = reply.status, answer = reply.body, "never taken");
         }
-        _ => info!(chat = chat.name, notice = notice.id, "said"),
+        _ => info!(chat = chat.name, "said"),
     }
     let mark = Mark { status: Some(reply.status), at: now };
     ctx.store.swap_json(&key, &mark, Some(&claim)).await?;

@@ -9,7 +9,7 @@ use resilver_heal::summary::{
     Ended, MissingReport, SETTLED_FORMAT, Settled, Settling, Standing, is_lost,
 };
 use resilver_heal::time::Timestamp;
-use tracing::info;
+use tracing::{Span, info};
 
 use crate::poll::Flying;
 use crate::{Ctx, SettleError, chunk, report};
@@ -56,6 +56,7 @@ pub(crate) async fn by_event(ctx: &Ctx, woken: &Woken, id: &str) -> Result<Outco
     let Some((bucket, plan)) = of else {
         return Ok(Outcome::Foreign);
     };
+    Span::current().record("bucket", bucket.as_str()).record("plan", plan.as_str());
     let at = Timestamp(found.created_ms);
     described(ctx, woken, Flying { bucket, plan, job, at, waits: false }, found).await
 }
@@ -143,7 +144,7 @@ async fn settle(ctx: &Ctx, woken: &Woken, over: Over) -> Result<Outcome, SettleE
     }
     let settled: Settled = settling.settled(tally);
     ctx.store.put_json_new(&done, &settled).await?;
-    info!(bucket = bucket.as_str(), job = job.as_str(), "settled");
+    info!("settled");
     Ok(Outcome::Settled)
 }
 

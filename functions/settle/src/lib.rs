@@ -12,7 +12,7 @@ mod report;
 
 use resilver_aws::{AwsError, Clients, Settings, Store, Woken};
 use serde_json::{Value, json};
-use tracing::{error, info};
+use tracing::{Instrument, error, field, info, info_span};
 
 /// What the function is given at its cold start.
 #[derive(Debug, Clone)]
@@ -51,21 +51,37 @@ pub enum SettleError {
 pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, SettleError> {
     let named = event.pointer("/detail/serviceEventDetails/jobId").and_then(Value::as_str);
     if let Some(id) = named {
-        let outcome = job::by_event(ctx, woken, id).await?;
-        info!(job = id, ?outcome, "job looked at");
+        // Whose it is, its Description says.
+        let span = info_span!("job", job = id, bucket = field::Empty, plan = field::Empty);
+        looked_at(job::by_event(ctx, woken, id)).instrument(span).await?;
         return Ok(json!({"jobs": 1}));
     }
     let flights = poll::flights(ctx).await?;
     let jobs = flights.len();
     let mut first_error = None;
     for flight in flights {
-        match job::by_poll(ctx, woken, &flight).await {
-            Ok(outcome) => info!(job = flight.job.as_str(), ?outcome, "job looked at"),
-            Err(problem) => {
-                error!(job = flight.job.as_str(), error = %problem, "job not settled");
-                first_error.get_or_insert(problem);
-            }
+        let (bucket, job, plan) = (&flight.bucket, &flight.job, &flight.plan);
+        let span = info_span!("job", %job, %bucket, %plan);
+        let looked = looked_at(job::by_poll(ctx, woken, &flight)).instrument(span).await;
+        if let Err(problem) = looked {
+            first_error.get_or_insert(problem);
         }
     }
     first_error.map_or_else(|| Ok(json!({ "jobs": jobs })), Err)
+}
+
+/// Logs what came of looking at a job.
+async fn looked_at(
+    look: impl Future<Output = Result<job::Outcome, SettleError>>,
+) -> Result<(), SettleError> {
+    match look.await {
+        Ok(outcome) => {
+            info!(?outcome, "job looked at");
+            Ok(())
+        }
+        Err(problem) => {
+            error!(error = %problem, "job not settled");
+            Err(problem)
+        }
+    }
 }

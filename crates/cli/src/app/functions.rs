@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use resilver_aws::clients::Place;
-use resilver_aws::{Clients, Settings, SettingsError, Woken};
+use resilver_aws::{Clients, Metrics, Settings, SettingsError, Woken};
 use resilver_emulator::Emulator;
 use resilver_emulator::world::Config;
 use resilver_emulator::world::lambda::{Function, Invocation};
@@ -36,7 +36,11 @@ impl Handler {
     ///
     /// # Errors
     /// When a setting is missing or wrong, or there is no such binary.
-    pub(super) fn start(emulator: &Emulator, function: &Function) -> Result<Self, SettingsError> {
+    pub(super) fn start(
+        emulator: &Emulator,
+        function: &Function,
+        metrics: &Metrics,
+    ) -> Result<Self, SettingsError> {
         let mut settings = Settings::given(function.environment.clone());
         let handler = Self::begin(emulator, (&function.code, &function.keys), &mut settings);
         let handler = handler.ok_or_else(|| {
@@ -44,7 +48,10 @@ impl Handler {
             SettingsError(vec![what])
         })?;
         settings.finish()?;
-        Ok(handler)
+        Ok(match handler {
+            Self::Launch(ctx) => Self::Launch(ctx.measured(metrics.clone())),
+            other => other,
+        })
     }
 
     fn begin(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use resilver_aws::Store;
+use resilver_aws::{Metrics, Store};
 use resilver_emulator::Emulator;
 use resilver_emulator::stack::{Answers, Progress, Stack, StackError, Template};
 use resilver_emulator::world::lambda;
@@ -68,7 +68,7 @@ impl Options {
     /// The template with what differs from it: how long a batch is gathered for, how often launch is woken.
     fn template(&self) -> Result<Arc<Template>, StackError> {
         let template = template()?;
-        if self.window.is_none() && self.launch_every.is_none() {
+        if (self.window, self.launch_every, self.look_every) == (None, None, None) {
             return Ok(template);
         }
         let mut template = (*template).clone();
@@ -76,8 +76,14 @@ impl Options {
             let seconds = json!(window / 1_000);
             template.set("CollectFunctionFailures", "MaximumBatchingWindowInSeconds", seconds);
         }
-        if let Some(every) = self.launch_every {
-            template.set("LaunchFunctionTick", "ScheduleExpression", json!(every));
+        for (tick, every) in [
+            ("LaunchFunctionTick", self.launch_every),
+            ("BackfillFunctionTick", self.look_every),
+            ("EnrollFunctionTick", self.look_every),
+        ] {
+            if let Some(every) = every {
+                template.set(tick, "ScheduleExpression", json!(every));
+            }
         }
         Ok(Arc::new(template))
     }
@@ -91,6 +97,9 @@ impl App {
     pub async fn deploy(emulator: Emulator, options: &Options) -> Result<Self, AppError> {
         let mut app =
             Self::install(emulator, options.template()?, STACK, &options.answers()).await?;
+        app.metrics = options.metrics.clone();
+        // Those that have started measure nothing.
+        app.warm = Arc::default();
         app.limit(options.limits.clone());
         Ok(app)
     }
@@ -115,6 +124,7 @@ impl App {
             stack: Arc::new(Mutex::new(stack)),
             answers: Arc::new(Mutex::new(answers.clone())),
             limits: None,
+            metrics: Metrics::default(),
             warm: Arc::default(),
         };
         app.settle_stack().await?;

@@ -125,7 +125,11 @@ impl Router {
             return Outcome { response: Some(response), delay: Duration::ZERO, by_fault: false };
         }
         let asked = operation::name(&request);
-        let verdict = lock(&self.world).faults.next(asked.service, &asked.operation, &asked.path);
+        let verdict = {
+            let mut world = lock(&self.world);
+            world.audit.call(|| format!("{:?} {}", asked.service, asked.operation));
+            world.faults.next(asked.service, &asked.operation, &asked.path)
+        };
         let head = request.method() == Method::HEAD;
         tracing::debug!(service = ?asked.service, operation = asked.operation, path = asked.path, ?verdict, "request");
         let by_fault = verdict.is_some();

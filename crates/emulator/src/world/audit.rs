@@ -1,9 +1,9 @@
 //! Who asked for what, and on what grounds it was allowed: what a role of an account really uses of its
-//! policies; and which events came by which bus. Off unless it is switched on, since it keeps all of it. It
-//! changes no decision, and knows nothing of callers who are no role.
+//! policies; which events came by which bus; and how often what was called, which is what AWS bills. Off
+//! unless it is switched on, since it keeps all of it. It changes no decision.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -86,6 +86,7 @@ pub struct Audit {
     // Whether somebody may do something is asked of a world that nobody changes.
     log: RefCell<Log>,
     events: Vec<(String, Value)>,
+    calls: BTreeMap<String, u64>,
 }
 
 impl Audit {
@@ -94,6 +95,19 @@ impl Audit {
         self.on = on;
         self.log.take();
         self.events.clear();
+        self.calls.clear();
+    }
+
+    /// How often each thing was asked for: `S3 GetObject`, `Lambda` and the function's name.
+    pub fn calls(&self) -> &BTreeMap<String, u64> {
+        &self.calls
+    }
+
+    /// Counts a call.
+    pub(crate) fn call(&mut self, what: impl FnOnce() -> String) {
+        if self.on {
+            *self.calls.entry(what()).or_default() += 1;
+        }
     }
 
     /// Every event that was matched, with its bus, in order.

@@ -238,6 +238,7 @@ pub(crate) fn md5(text: &str) -> String {
 /// Offers an invocation to whoever runs the functions.
 pub fn offer(world: &mut World, mut invocation: Invocation) {
     invocation.time = world.now;
+    world.audit.call(|| format!("Lambda {}", invocation.function));
     world.lambda.offered.push_back(invocation);
 }
 

@@ -115,10 +115,12 @@ fn work(world: &mut World, id: &str) {
 
 /// Writes the report, if any task ran, and ends the job. A report that cannot be written fails it.
 fn conclude(world: &mut World, id: &str, end: Status) {
+    let overcount = world.jobs.failed_overcount;
     let Some(job) = world.jobs.jobs.get_mut(id) else {
         return;
     };
     let run = job.run.take().filter(|run| !run.verdicts.is_empty());
+    job.failed += run.as_ref().map_or(0, |_| overcount);
     let written = run.map_or(Ok(()), |run| report::write(world, id, run));
     match written {
         Ok(()) => enter(world, id, end),

@@ -1,0 +1,157 @@
+"""The two emulators and the chat, each started for a block and stopped after it."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+REGION = "us-east-1"
+ACCOUNT = "111122223333"
+START_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 10
+
+
+def environment(**more):
+    """The environment of a server: nothing of the caller's that could send a request elsewhere."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    kept["AWS_CONFIG_FILE"] = kept["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    return kept | more
+
+
+def free_port():
+    """A port that nobody listens at now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def ask(url, body=None):
+    """One request; the answer as JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(url, data, timeout=30) as answer:
+        return json.loads(answer.read() or b"null")
+
+
+@contextlib.contextmanager
+def running(command, log, env):
+    """A command for as long as the block takes; what it says on stderr goes into `log`."""
+    with log.open("wb") as errors:
+        process = subprocess.Popen([str(part) for part in command], env=env, text=True,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+
+
+@contextlib.contextmanager
+def resilver(binary, log, queues, bus, credentials):
+    """`resilver local` whose queues and bus are those of other servers; its ready line."""
+    command = [binary, "local", "--listen", "127.0.0.1:0", "--json", "--account", ACCOUNT,
+               "--region", REGION, "--credentials", credentials,
+               "--sqs-endpoint", queues, "--events-endpoint", bus]
+    with running(command, log, environment(RUST_LOG="warn")) as process:
+        line = process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{binary} did not get ready: {log.read_text()}")
+        yield json.loads(line)
+
+
+@contextlib.contextmanager
+def ministack(binary, log, port, env):
+    """ministack at a port; its endpoint. Its own default is to listen at all addresses."""
+    own = {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(port),
+           "MINISTACK_ACCOUNT_ID": ACCOUNT, "MINISTACK_REGION": REGION}
+    endpoint = f"http://127.0.0.1:{port}"
+    with running([binary], log, environment(**own, **env)) as process:
+        # It says a lot on stdout, which nobody reads: the pipe must not fill.
+        threading.Thread(target=keep, args=(process.stdout, log), daemon=True).start()
+        until = time.monotonic() + START_SECONDS_MAX
+        while True:
+            with contextlib.suppress(OSError):
+                ask(f"{endpoint}/_ministack/health")
+                break
+            if process.poll() is not None or time.monotonic() > until:
+                raise SystemExit(f"ministack did not get ready, see {log}")
+            time.sleep(0.1)
+        yield endpoint
+
+
+def keep(stream, log):
+    with contextlib.suppress(ValueError, OSError), log.with_suffix(".out").open("w") as kept:
+        for line in stream:
+            kept.write(line)
+
+
+class Listener:
+    """A server of ours that answers every POST with what `take` makes of its body."""
+
+    def __init__(self):
+        listener = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                answer = json.dumps(listener.take(json.loads(body))).encode()
+                self.send_response(200)
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Chat(Listener):
+    """A webhook that takes everything."""
+
+    def __init__(self):
+        self.said = []
+        super().__init__()
+
+    def take(self, message):
+        self.said.append(message)
+        return "ok"
+
+
+class Relay(Listener):
+    """The way of S3's events to the bus. ministack, as AWS, lets nobody tell events of a source that begins with `aws.`; so it
+    gives them another source, and the rules of the stack's copy wait for that one."""
+
+    SOURCE = "relayed.aws.s3"
+
+    def __init__(self):
+        self.events = None
+        super().__init__()
+
+    def take(self, request):
+        entries = [entry | {"Source": self.SOURCE} for entry in request["Entries"] if entry["Source"] == "aws.s3"]
+        if len(entries) != len(request["Entries"]):
+            raise ValueError(f"S3 is not all that tells events: {request}")
+        answer = self.events.put_events(Entries=entries)
+        return {"FailedEntryCount": answer["FailedEntryCount"], "Entries": answer["Entries"]}
