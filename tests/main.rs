@@ -19,8 +19,11 @@ mod stories {
     mod path;
     mod scan;
     mod settle;
+    mod stack;
     mod trouble;
 }
 mod costs;
+mod permissions;
 mod storm;
+mod template;
 mod tidy;

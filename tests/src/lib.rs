@@ -4,11 +4,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod agreement;
 pub mod configuration;
 pub mod enrolment;
+pub mod exercise;
 pub mod laws;
 pub mod lessons;
 mod setup;
+pub mod stack;
 
 use std::collections::BTreeMap;
 
@@ -91,7 +94,7 @@ impl Scene {
     pub async fn given(given: Given) -> Self {
         let config = Config { seed: given.seed, trail: given.trail, ..Config::default() };
         let app = App::deploy(Emulator::new(config), &given.app).await.unwrap();
-        setup::buckets(&app, given.replicas).await;
+        setup::buckets(&app.clients, &app.emulator, given.replicas).await;
         app.enroll(SOURCE).await.unwrap();
         assert_eq!(app.store.bucket, STATE);
         let bucket = Bucket::try_from(SOURCE.to_owned()).unwrap();

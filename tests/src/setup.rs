@@ -6,7 +6,8 @@ use aws_sdk_s3::types::{
     ReplicationRuleFilter, ReplicationRuleStatus, SourceSelectionCriteria, SseKmsEncryptedObjects,
     SseKmsEncryptedObjectsStatus, VersioningConfiguration,
 };
-use resilver::app::App;
+use resilver_aws::Clients;
+use resilver_emulator::Emulator;
 use resilver_emulator::world::World;
 use resilver_emulator::world::bucket::{self, Versioning};
 use resilver_emulator::world::iam::Role;
@@ -71,17 +72,22 @@ pub(crate) fn make(world: &mut World, trouble: Trouble, broken: bool) {
     }
 }
 
+/// Makes a bucket, versioned.
+pub(crate) async fn versioned(clients: &Clients, bucket: &str) {
+    clients.s3.create_bucket().bucket(bucket).send().await.unwrap();
+    let enabled = BucketVersioningStatus::Enabled;
+    let versioning = VersioningConfiguration::builder().status(enabled).build();
+    let call = clients.s3.put_bucket_versioning().bucket(bucket);
+    call.versioning_configuration(versioning).send().await.unwrap();
+}
+
 /// Makes the source and its destinations, and the rules between them.
-pub(crate) async fn buckets(app: &App, replicas: usize) {
+pub(crate) async fn buckets(clients: &Clients, emulator: &Emulator, replicas: usize) {
     let names = [SOURCE, REPLICAS[0], REPLICAS[1]];
     for bucket in &names[..=replicas] {
-        app.clients.s3.create_bucket().bucket(*bucket).send().await.unwrap();
-        let enabled = BucketVersioningStatus::Enabled;
-        let versioning = VersioningConfiguration::builder().status(enabled).build();
-        let call = app.clients.s3.put_bucket_versioning().bucket(*bucket);
-        call.versioning_configuration(versioning).send().await.unwrap();
+        versioned(clients, bucket).await;
     }
-    app.emulator.with(|world| {
+    emulator.with(|world| {
         world.iam.put(Role::replication(ROLE, SOURCE, &REPLICAS));
         for key in [SOURCE_KEY, KEYS[0], KEYS[1]] {
             world.kms.create(key);
@@ -91,7 +97,7 @@ pub(crate) async fn buckets(app: &App, replicas: usize) {
     for n in 0..replicas {
         rules = rules.rules(rule(n));
     }
-    let call = app.clients.s3.put_bucket_replication().bucket(SOURCE);
+    let call = clients.s3.put_bucket_replication().bucket(SOURCE);
     call.replication_configuration(rules.build().unwrap()).send().await.unwrap();
 }
 

@@ -52,7 +52,7 @@ pub(crate) async fn answer(ctx: &Ctx, woken: &Woken, request: &Request) -> Resul
     let work = async {
         match request.request_type.as_str() {
             "Delete" => delete(ctx, woken).await,
-            _ => install(ctx, woken).await,
+            kind => install(ctx, woken, kind == "Update").await,
         }
     };
     let verdict = tokio::time::timeout(ctx.within, work).await.unwrap_or_else(|_| {
@@ -107,8 +107,9 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// The stack is there, or changed.
-async fn install(ctx: &Ctx, woken: &Woken) -> Verdict {
+/// The stack is there, or changed. A change that fails enrols nothing: when CloudFormation undoes it, our
+/// role names its buckets no longer. A stack that fails to come is deleted, and lets them go then.
+async fn install(ctx: &Ctx, woken: &Woken, changed: bool) -> Verdict {
     let failed = |reason: String| Verdict { success: false, reason, enrolled: BTreeSet::new() };
     if let Some(broken) = &ctx.broken {
         return failed(broken.to_string());
@@ -139,6 +140,12 @@ async fn install(ctx: &Ctx, woken: &Woken) -> Verdict {
         }
     }
     if !said.is_empty() {
+        let new = enrolled.iter().filter(|bucket| changed && !memory.enrolled.contains(bucket));
+        for bucket in new {
+            if let Err(refusal) = bucket::let_go(ctx, bucket).await {
+                said.push(format!("{bucket} is not let go again: {refusal}"));
+            }
+        }
         return Verdict { success: false, reason: said.join(". "), enrolled };
     }
     // Only now: a change that fails is undone, and then they are wanted again.

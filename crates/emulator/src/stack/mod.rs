@@ -82,6 +82,8 @@ pub struct Stack {
     order: Vec<String>,
     steps: VecDeque<Step>,
     waiting: Option<Waiting>,
+    /// Custom resources whose last change failed: the next change asks them again, whatever it says.
+    failed: BTreeSet<String>,
     requests: u64,
 }
 
@@ -118,6 +120,7 @@ impl Stack {
             order: Vec::new(),
             steps: VecDeque::new(),
             waiting: None,
+            failed: BTreeSet::new(),
             requests: 0,
         };
         stack.update(template, answers)?;
@@ -188,7 +191,8 @@ impl Stack {
         let properties =
             self.scope(&template, |scope| scope.resolve(&resource.properties, &resource.at))?;
         let old = self.made.get(&id);
-        if old.is_some_and(|it| it.properties == properties && it.kind == resource.kind) {
+        let same = |it: &Made| it.properties == properties && it.kind == resource.kind;
+        if !self.failed.contains(&id) && old.is_some_and(same) {
             return Ok(());
         }
         if let Some(old) = old.filter(|old| old.kind != resource.kind) {
@@ -251,7 +255,19 @@ impl Stack {
     pub fn answer(&mut self, body: &[u8]) -> Done<()> {
         let Some(waiting) = self.waiting.take() else { return Ok(()) };
         let Waiting { request_id, request, id, properties, old, .. } = waiting;
-        let answer = Answer::read(body, (self.id(), &request_id, &id))?;
+        let answer = match Answer::read(body, (self.id(), &request_id, &id)) {
+            Ok(answer) => answer,
+            Err(why) => {
+                // It may be half changed: that is what it is changed back from.
+                self.made
+                    .get_mut(&id)
+                    .into_iter()
+                    .for_each(|made| made.properties = properties.clone());
+                self.failed.insert(id);
+                return Err(why);
+            }
+        };
+        self.failed.remove(&id);
         if request == Request::Delete {
             old.iter().for_each(|old| self.forget(&id, old));
             return Ok(());
