@@ -15,7 +15,7 @@ pub mod webhook;
 mod woken;
 
 pub use clients::Clients;
-pub use error::{AwsError, Kind};
+pub use error::{ALLOW, AwsError, Kind};
 pub use run_io::{Finished, LineReader, LineWriter};
 pub use settings::{Settings, SettingsError};
 pub use store::{Store, Swapped, Written};
