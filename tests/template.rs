@@ -55,7 +55,7 @@ async fn a_setting_that_is_misspelt_is_noticed() {
     for place in places {
         let at = format!("{place}/Environment/Variables");
         let names =
-            document.pointer(&at).and_then(Value::as_object).map(Map::clone).unwrap_or_default();
+            document.pointer(&at).and_then(Value::as_object).cloned().unwrap_or_default();
         for name in names.keys() {
             let broken = changed(|document| {
                 let variables = document.pointer_mut(&at).unwrap().as_object_mut().unwrap();

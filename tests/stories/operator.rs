@@ -374,6 +374,10 @@ async fn what_may_not_be_read_names_the_permission() {
     );
     says(&one.remedy, &["allow whoever runs this s3:GetEncryptionConfiguration"]);
     refuse("GetBucketNotificationConfiguration");
+    let ctx = enroll::function(&desk, None).unwrap();
+    let error = enroll::enroll(&desk, &ctx, &scene.bucket, false).await.unwrap_err();
+    assert!(!error.to_string().contains("function's role"), "a person is no function: {error}");
+    denied(error, "s3:GetBucketNotification");
     assert_eq!(codes(&diagnose(&scene).await), ["unreadable"]);
 }
 

@@ -195,8 +195,11 @@ pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Asked, CliError> {
         ));
     }
     let rendered = error.render().to_string();
-    let line = rendered.lines().next().unwrap_or_default();
-    let line = line.strip_prefix("error: ").unwrap_or(line);
+    // What is missing stands in the second line.
+    let lines = if error.kind() == ErrorKind::MissingRequiredArgument { 2 } else { 1 };
+    let lines: Vec<&str> = rendered.lines().take(lines).map(str::trim).collect();
+    let line = lines.join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
     let named = |name: &&&str| arguments.get(1).is_some_and(|argument| argument == **name);
     let help = match COMMANDS.iter().find(named) {
         Some(command) => format!("resilver {command} --help"),

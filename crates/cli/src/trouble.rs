@@ -2,7 +2,7 @@
 //! setting. It decides nothing else.
 
 use resilver_aws::clients::NO_REGION;
-use resilver_aws::{AwsError, Kind};
+use resilver_aws::{ALLOW, AwsError, Kind};
 use resilver_enroll::Ctx;
 use resilver_heal::enrolment::{Obstacle, Refusal};
 
@@ -77,6 +77,7 @@ fn permission(operation: &str) -> &'static str {
 /// policy, which names its buckets.
 pub(crate) fn refused(refusal: Refusal, ctx: &Ctx) -> CliError {
     let Refusal { code, why, remedy } = refusal;
+    let why = why.replace(ALLOW, "");
     let exit = match code {
         Obstacle::Gone => Exit::Usage,
         Obstacle::Unavailable | Obstacle::Denied => Exit::Unknown,

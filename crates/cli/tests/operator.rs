@@ -5,11 +5,12 @@
 
 mod served;
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use served::Server;
+use served::{Server, command};
 
 const STATE: &str = "resilver-111122223333-us-east-1";
 const QUEUE: &str = "arn:aws:sqs:us-east-1:111122223333:resilver-failures";
@@ -150,6 +151,24 @@ fn a_bucket_is_enrolled_paused_resumed_backfilled_and_let_go() {
 }
 
 #[test]
+fn a_served_stack_says_where_its_state_is_and_what_to_type() {
+    let template = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
+    let tag = ["--parameter", "BucketTag=heal=yes"];
+    let mut served =
+        command(&[&["--listen", "127.0.0.1:0", "--template", template][..], &tag].concat());
+    let mut served = served.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(served.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let id = served.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+    let told = String::from_utf8(served.wait_with_output().unwrap().stderr).unwrap();
+    let state = format!("export RESILVER_STATE_BUCKET={STATE}");
+    for part in ["export AWS_ENDPOINT_URL=http://127.0.0.1:", &state, "resilver doctor"] {
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_said_in_one_line_with_what_to_do_next() {
     let server = stack();
     server.fine("PUT", "/plain", &[], "");
@@ -173,6 +192,7 @@ fn what_cannot_be_done_is_said_in_one_line_with_what_to_do_next() {
     );
     says(&["status", "--state-bucket", STATE], 0, &[STATE]);
     says(&["doctor", "--stack", "other"], 1, &["no-stack", "deploy the stack other"]);
+    says(&["backfill"], 2, &["<s3://BUCKET[/PREFIX]>", "resilver backfill --help"]);
     for help in ["status", "doctor", "pause", "resume", "backfill", "enroll", "unenroll"] {
         says(&[help, "--help"], 0, &["STACK-ACCOUNT-REGION", "Exit codes:", "--json"]);
     }
