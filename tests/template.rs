@@ -11,7 +11,7 @@ use resilver_tests::agreement::{
 };
 use resilver_tests::exercise::{NAMED, named};
 use resilver_tests::stack::{account, answers, changed, template};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Every event that came while everything was done, and those that AWS documents.
 fn events() -> Vec<Event> {
@@ -54,8 +54,7 @@ async fn a_setting_that_is_misspelt_is_noticed() {
     let (mut spoilt, mut deployed) = (0, BTreeSet::new());
     for place in places {
         let at = format!("{place}/Environment/Variables");
-        let names =
-            document.pointer(&at).and_then(Value::as_object).cloned().unwrap_or_default();
+        let names = document.pointer(&at).and_then(Value::as_object).cloned().unwrap_or_default();
         for name in names.keys() {
             let broken = changed(|document| {
                 let variables = document.pointer_mut(&at).unwrap().as_object_mut().unwrap();
