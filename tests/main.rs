@@ -15,6 +15,7 @@ mod stories {
     mod notify;
     mod path;
     mod scan;
+    mod scan_edges;
     mod settle;
     mod trouble;
 }
