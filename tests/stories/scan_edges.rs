@@ -60,7 +60,7 @@ async fn a_manifest_and_a_list_that_are_ready_at_once_share_what_there_is() {
 async fn a_sweep_of_more_than_a_day_allows_goes_in_pieces_day_by_day() {
     let scene = swept(Limits { day_rows_max: 3, ..weekly() }).await;
     let put = unheard(&scene, 5).await;
-    scene.run(days(3)).await;
+    scene.run(hours(27)).await;
     are_whole(&scene, &put).await;
     assert!(statuses(&scene).iter().all(|status| status.is_terminal()), "{:?}", statuses(&scene));
     assert_eq!(scene.head().await.totals.healed, 5);
@@ -76,7 +76,7 @@ async fn a_job_that_no_day_lets_go_alone_is_cancelled_told_and_blocks_nothing() 
     let late = scene.put("late", "l").await;
     scene.run(minutes(10)).await;
     scene.make(Trouble::Unversioned(0), false);
-    scene.run(days(2)).await;
+    scene.run(hours(6)).await;
     assert!(scene.bytes(REPLICAS[0], "late", &late).await.is_some(), "{:#?}", scene.head().await);
     assert!(statuses(&scene).iter().all(|status| status.is_terminal()), "{:?}", statuses(&scene));
     let head = scene.head().await;
@@ -95,7 +95,7 @@ async fn a_backfill_of_more_than_a_day_allows_asks_a_person_and_then_goes() {
     let put = before(&scene, 5).await;
     hide_lists(&scene);
     ask(&scene, &[ObjectStatus::None]).await;
-    scene.run(days(1)).await;
+    scene.run(hours(26)).await;
     assert_eq!(statuses(&scene), [Status::Suspended]);
     assert_eq!(scene.said_about("A backfill of 5 versions"), 1, "{:#?}", scene.said());
     scene.edit_head(|head| assert!(scan::confirm(head))).await;
@@ -179,7 +179,7 @@ async fn a_backfill_whose_list_alone_is_too_dear_for_a_day_is_told_once() {
     let scene = swept(limits).await;
     before(&scene, 1).await;
     ask(&scene, &[ObjectStatus::None]).await;
-    scene.run(days(1)).await;
+    scene.run(hours(6)).await;
     assert_eq!(scene.jobs(), 0);
     assert_eq!(scene.said_about("costs more than a day may"), 1, "{:#?}", scene.said());
 }

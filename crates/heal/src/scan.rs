@@ -4,9 +4,11 @@
 //!
 //! * Where the ledger has none of its versions, the ledger takes them in as being in flight, and the
 //!   job goes as it is: no second job has to be paid for.
-//! * Where the ledger has some, it takes in the others as waiting, and the job is cancelled.
+//! * Where the ledger has some, or the rest are more than a day allows, it takes them in as waiting, and
+//!   the job is cancelled: they go in pieces.
 //! * Where the manifest cannot be read, or is longer than the ledger should be, the job goes *alone*:
-//!   once the bucket has nothing in flight and no open circuit, and nothing else starts until it ends.
+//!   once the bucket has nothing in flight and no open circuit, and nothing else starts until it ends. A sweep that
+//!   no day lets go so is cancelled and told.
 //!
 //! A large backfill waits for a person first. One bucket has one scan at a time.
 
