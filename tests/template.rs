@@ -7,7 +7,7 @@ use std::sync::Arc;
 use resilver_emulator::stack::Template;
 use resilver_tests::Scene;
 use resilver_tests::agreement::{
-    Event, FUNCTION, left_over, places, problems, rules, schedules, settings,
+    Event, FUNCTION, left_over, places, problems, repairs, rules, schedules, settings,
 };
 use resilver_tests::exercise::{NAMED, named};
 use resilver_tests::stack::{account, answers, changed, template};
@@ -19,6 +19,7 @@ fn events() -> Vec<Event> {
     let recorded = serde_json::from_str(recorded).unwrap();
     let mut events = named().events.clone();
     events.push(("default".to_owned(), recorded));
+    events.extend(repairs());
     events
 }
 
@@ -54,8 +55,7 @@ async fn a_setting_that_is_misspelt_is_noticed() {
     let (mut spoilt, mut deployed) = (0, BTreeSet::new());
     for place in places {
         let at = format!("{place}/Environment/Variables");
-        let names =
-            document.pointer(&at).and_then(Value::as_object).cloned().unwrap_or_default();
+        let names = document.pointer(&at).and_then(Value::as_object).cloned().unwrap_or_default();
         for name in names.keys() {
             let broken = changed(|document| {
                 let variables = document.pointer_mut(&at).unwrap().as_object_mut().unwrap();
