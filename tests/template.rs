@@ -11,7 +11,7 @@ use resilver_tests::agreement::{
 };
 use resilver_tests::exercise::{NAMED, named};
 use resilver_tests::stack::{account, answers, changed, template};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Every event that came while everything was done, and those that AWS documents.
 fn events() -> Vec<Event> {

@@ -33,7 +33,10 @@ pub(crate) async fn handle(ctx: &Ctx, woken: &Woken, detail: &Value) -> Result<V
             Ok(false) => {}
             Ok(true) => {
                 info!(bucket = bucket.as_str(), call, "a change may be a repair");
-                hurried.push((bucket, Known { now: woken.now, enrolled: false, asked: false }));
+                hurried.push((
+                    bucket,
+                    Known { now: woken.now, enrolled: false, sweeps: false, asked: false },
+                ));
             }
             Err(problem) => {
                 error!(bucket = bucket.as_str(), error = %problem, "a change is not noted");

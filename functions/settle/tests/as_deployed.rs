@@ -33,7 +33,7 @@ async fn ended() -> (Aws, String) {
     let settings = [("RESILVER_STATE_BUCKET", STATE), ("RESILVER_JOB_ROLE_ARN", JOB_ROLE)];
     let launch = resilver_launch::Ctx::new(clients, &mut Settings::of(settings));
     let now = Timestamp::parse("2026-01-01T01:00:00Z").unwrap();
-    resilver_launch::handle(&launch, &Woken::at(now, "tick")).await.unwrap();
+    resilver_launch::handle(&launch, &Woken::at(now, "tick"), &json!({})).await.unwrap();
     aws.emulator.advance(600_000);
     let job = aws.with(|world| world.jobs.iter().next().map(|job| job.id.to_string()));
     let job = job.expect("a job");
