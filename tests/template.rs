@@ -7,7 +7,7 @@ use std::sync::Arc;
 use resilver_emulator::stack::Template;
 use resilver_tests::Scene;
 use resilver_tests::agreement::{
-    Event, FUNCTION, left_over, places, problems, rules, schedules, settings,
+    Event, FUNCTION, left_over, places, problems, repairs, rules, schedules, settings,
 };
 use resilver_tests::exercise::{NAMED, named};
 use resilver_tests::stack::{account, answers, changed, template};
@@ -19,6 +19,7 @@ fn events() -> Vec<Event> {
     let recorded = serde_json::from_str(recorded).unwrap();
     let mut events = named().events.clone();
     events.push(("default".to_owned(), recorded));
+    events.extend(repairs());
     events
 }
 

@@ -8,9 +8,10 @@ use resilver::app::settings_of;
 use resilver_aws::Woken;
 use resilver_emulator::stack::{Resource, Template};
 use resilver_emulator::world::bus::pattern::Pattern;
+use resilver_heal::change::{Change, REPAIRS};
 use resilver_heal::notice::{NOTICE_DETAIL_TYPE, NOTICE_SOURCE};
 use resilver_heal::summary::Ended;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::stack::BUS;
 
@@ -60,7 +61,42 @@ pub fn settings(template: &Template) -> Vec<String> {
     problems
 }
 
-/// Which function an event is for, if it is for one of ours.
+/// An event of each call that may be a repair.
+pub fn repairs() -> Vec<Event> {
+    let calls =
+        REPAIRS.iter().flat_map(|(service, calls)| calls.iter().map(move |it| (service, it)));
+    let events = calls.map(|(service, call)| {
+        let event = json!({
+            "source": format!("aws.{service}"),
+            "detail-type": "AWS API Call via CloudTrail",
+            "detail": {
+                "eventSource": format!("{service}.amazonaws.com"),
+                "eventName": call,
+                "requestParameters": {"bucketName": "somebodys"},
+            },
+        });
+        ("default".to_owned(), event)
+    });
+    events.collect()
+}
+
+/// Whether `launch` does something with an event.
+fn may_repair(event: &Value) -> bool {
+    let detail = &event["detail"];
+    let text = |field: &str| detail[field].as_str().unwrap_or_default();
+    let bucket = detail["requestParameters"]["bucketName"].as_str();
+    detail.get("errorCode").is_none()
+        && Change::of(text("eventSource"), text("eventName"), bucket).is_some()
+}
+
+/// Which functions an event is for, of ours.
+fn functions_for(event: &Event) -> BTreeSet<&'static str> {
+    let launch = may_repair(&event.1).then_some("resilver-launch");
+    function_for(event).into_iter().chain(launch).collect()
+}
+
+/// Which function an event is for, if it is for one of ours; whether `launch` hears of it, too, is
+/// [`may_repair`]'s to say.
 fn function_for((bus, event): &Event) -> Option<&'static str> {
     if bus == BUS {
         let ours = event["source"] == NOTICE_SOURCE && event["detail-type"] == NOTICE_DETAIL_TYPE;
@@ -129,7 +165,7 @@ pub fn rules(template: &Template, events: &[Event]) -> Vec<String> {
             .filter(|rule| rule.matches(rule.pattern, event))
             .map(|rule| rule.function)
             .collect();
-        let expected: BTreeSet<&str> = function_for(event).into_iter().collect();
+        let expected = functions_for(event);
         if by != expected {
             let (name, status) = (&event.1["detail"]["eventName"], &event.1["detail-type"]);
             problems.push(format!("{status} {name} wakes {by:?} and is for {expected:?}"));

@@ -13,6 +13,42 @@ use crate::reason::Class;
 use crate::survey::earliest;
 use crate::time::Timestamp;
 
+/// The calls that may be a repair, by service. The template's rule listens to these and the stacks in
+/// `infra` forward them, which tests hold together. Nothing that Resilver does is among them, nor is
+/// `CreateGrant`: other services make grants all day.
+pub const REPAIRS: [(&str, &[&str]); 3] = [
+    (
+        "s3",
+        &[
+            "CreateBucket",
+            "PutBucketPolicy",
+            "DeleteBucketPolicy",
+            "PutBucketVersioning",
+            "PutBucketReplication",
+            "PutBucketEncryption",
+            "PutBucketOwnershipControls",
+            "PutBucketObjectLockConfiguration",
+        ],
+    ),
+    ("kms", &["PutKeyPolicy", "EnableKey", "CancelKeyDeletion"]),
+    (
+        "iam",
+        &[
+            "CreateRole",
+            "UpdateAssumeRolePolicy",
+            "PutRolePolicy",
+            "DeleteRolePolicy",
+            "AttachRolePolicy",
+            "DetachRolePolicy",
+            "PutRolePermissionsBoundary",
+            "DeleteRolePermissionsBoundary",
+            "CreatePolicyVersion",
+            "DeletePolicyVersion",
+            "SetDefaultPolicyVersion",
+        ],
+    ),
+];
+
 /// What was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -27,15 +63,14 @@ pub enum Change {
 impl Change {
     /// The change that a call to this service is; `bucket` is the one that the call names. `None` for
     /// what repairs nothing.
-    pub fn of(service: &str, bucket: Option<&str>) -> Option<Self> {
-        match service {
-            "s3.amazonaws.com" => {
-                let bucket = Bucket::try_from(bucket?.to_owned()).ok()?;
-                Some(Self::Bucket(bucket))
-            }
-            "kms.amazonaws.com" => Some(Self::Key),
-            "iam.amazonaws.com" => Some(Self::Role),
-            _ => None,
+    pub fn of(source: &str, call: &str, bucket: Option<&str>) -> Option<Self> {
+        let service = source.strip_suffix(".amazonaws.com")?;
+        let (service, _) =
+            REPAIRS.iter().find(|(it, calls)| *it == service && calls.contains(&call))?;
+        match *service {
+            "s3" => Bucket::try_from(bucket?.to_owned()).ok().map(Self::Bucket),
+            "kms" => Some(Self::Key),
+            _ => Some(Self::Role),
         }
     }
 

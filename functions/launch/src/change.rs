@@ -20,8 +20,9 @@ const TRIES: usize = 5;
 /// due.
 pub(crate) async fn handle(ctx: &Ctx, woken: &Woken, detail: &Value) -> Result<Value, LaunchError> {
     let named = detail.pointer("/requestParameters/bucketName").and_then(Value::as_str);
-    let service = detail.get("eventSource").and_then(Value::as_str).unwrap_or_default();
-    let Some(change) = Change::of(service, named) else {
+    let text = |field| detail.get(field).and_then(Value::as_str).unwrap_or_default();
+    let call = text("eventName");
+    let Some(change) = Change::of(text("eventSource"), call, named) else {
         return Ok(json!({"launched": []}));
     };
     let mut hurried = Vec::new();
@@ -31,7 +32,6 @@ pub(crate) async fn handle(ctx: &Ctx, woken: &Woken, detail: &Value) -> Result<V
         match note(ctx, &bucket, woken, &change).await {
             Ok(false) => {}
             Ok(true) => {
-                let call = detail.get("eventName").and_then(Value::as_str).unwrap_or_default();
                 info!(bucket = bucket.as_str(), call, "a change may be a repair");
                 hurried.push((
                     bucket,

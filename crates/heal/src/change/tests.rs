@@ -45,15 +45,19 @@ fn a_change_tries_what_it_may_repair() {
         let tried = all.into_iter().filter(|fault| change.may_repair(&bucket("src"), fault));
         assert_eq!(tried.collect::<Vec<_>>(), tries, "{change:?}");
     }
-    for (service, named, change) in [
-        ("s3.amazonaws.com", Some("dst"), Some(Change::Bucket(bucket("dst")))),
-        ("s3.amazonaws.com", None, None),
-        ("s3.amazonaws.com", Some("../x"), None),
-        ("kms.amazonaws.com", None, Some(Change::Key)),
-        ("iam.amazonaws.com", None, Some(Change::Role)),
-        ("ec2.amazonaws.com", None, None),
+    for (service, call, named, change) in [
+        ("s3.amazonaws.com", "PutBucketPolicy", Some("dst"), Some(Change::Bucket(bucket("dst")))),
+        ("s3.amazonaws.com", "PutBucketPolicy", None, None),
+        ("s3.amazonaws.com", "PutBucketPolicy", Some("../x"), None),
+        ("s3.amazonaws.com", "PutBucketNotification", Some("dst"), None),
+        ("kms.amazonaws.com", "EnableKey", None, Some(Change::Key)),
+        ("kms.amazonaws.com", "CreateGrant", None, None),
+        ("iam.amazonaws.com", "PutRolePolicy", None, Some(Change::Role)),
+        ("iam.amazonaws.com", "EnableKey", None, None),
+        ("ec2.amazonaws.com", "PutRolePolicy", None, None),
+        ("", "", None, None),
     ] {
-        assert_eq!(Change::of(service, named), change, "{service} {named:?}");
+        assert_eq!(Change::of(service, call, named), change, "{service} {call} {named:?}");
     }
 }
 
