@@ -10,7 +10,7 @@ use resilver_tests::agreement::{
     Event, FUNCTION, left_over, places, problems, rules, schedules, settings,
 };
 use resilver_tests::exercise::{NAMED, named};
-use resilver_tests::stack::{account, answers, changed, template};
+use resilver_tests::stack::{account, answers, changed, outcome, template};
 use serde_json::{Map, Value, json};
 
 /// Every event that came while everything was done, and those that AWS documents.
@@ -43,39 +43,53 @@ async fn deploys(template: Arc<Template>) -> bool {
     Scene::staged(account().await, template, &answers(NAMED)).await.is_ok()
 }
 
-#[tokio::test]
-async fn a_setting_that_is_misspelt_is_noticed() {
+/// Where the settings are, as JSON pointers.
+fn all_settings() -> Vec<(String, String)> {
     let document = template().document().clone();
-    let mut places: Vec<String> = ids(&document, FUNCTION)
-        .into_iter()
-        .map(|id| format!("/Resources/{id}/Properties"))
-        .collect();
+    let functions = ids(&document, FUNCTION).into_iter();
+    let mut places: Vec<String> =
+        functions.map(|id| format!("/Resources/{id}/Properties")).collect();
     places.push("/Globals/Function".to_owned());
-    let (mut spoilt, mut deployed) = (0, BTreeSet::new());
+    let mut all = Vec::new();
     for place in places {
         let at = format!("{place}/Environment/Variables");
-        let names =
-            document.pointer(&at).and_then(Value::as_object).map(Map::clone).unwrap_or_default();
-        for name in names.keys() {
-            let broken = changed(|document| {
-                let variables = document.pointer_mut(&at).unwrap().as_object_mut().unwrap();
-                let value = variables.remove(name).unwrap();
-                variables.insert(spoiled(name), value);
-            });
-            assert!(settings(&broken).len() >= 2, "{name} is missing, and another is nobody's");
-            spoilt += 1;
-            if deploys(broken).await {
-                deployed.insert(name.clone());
-            }
-        }
+        let names = document.pointer(&at).and_then(Value::as_object).into_iter();
+        all.extend(names.flat_map(Map::keys).map(|name| (at.clone(), name.clone())));
     }
-    assert!(spoilt > 8, "{spoilt}");
-    // These have defaults: a function starts without them. Whoever needs another value would notice late.
-    let optional = ["RESILVER_BUCKETS", "RESILVER_BUCKET_TAG", "RESILVER_BUS", "RESILVER_LIMITS"];
-    assert!(
-        deployed.iter().all(|it| optional.contains(&it.as_str()) || it == "RESILVER_CHATS"),
-        "{deployed:?}"
-    );
+    assert!(all.len() > 8, "{all:?}");
+    all
+}
+
+fn variables<'a>(document: &'a mut Value, at: &str) -> &'a mut Map<String, Value> {
+    document.pointer_mut(at).unwrap().as_object_mut().unwrap()
+}
+
+#[tokio::test]
+async fn a_setting_that_is_misspelt_is_noticed() {
+    // Those that have a default, or may be empty: a function starts without them, and only the comparison notices.
+    let optional = ["BUCKETS", "BUCKET_TAG", "BUS", "CHATS", "LIMITS"];
+    for (at, name) in all_settings() {
+        let broken = changed(|document| {
+            let variables = variables(document, &at);
+            let value = variables.remove(&name).unwrap();
+            variables.insert(spoiled(&name), value);
+        });
+        assert!(settings(&broken).len() >= 2, "{name} is missing, and another is nobody's");
+        let optional = optional.iter().any(|it| name == format!("RESILVER_{it}"));
+        assert!(optional || !deploys(broken).await, "{at} {name}");
+    }
+}
+
+#[tokio::test]
+async fn a_setting_with_another_value_is_noticed() {
+    let (whole, _) = outcome(template()).await;
+    for (at, name) in all_settings() {
+        let nonsense = |document: &mut Value| {
+            variables(document, &at).insert(name.clone(), json!("nonsense"));
+        };
+        let (said, _) = outcome(changed(nonsense)).await;
+        assert_ne!(said, whole, "{at} {name}");
+    }
 }
 
 #[test]
