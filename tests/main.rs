@@ -6,6 +6,7 @@
 mod stories {
     mod backfill;
     mod blind_spots;
+    mod change;
     mod collect;
     mod enroll;
     mod enroll_stack;

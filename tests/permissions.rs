@@ -264,9 +264,13 @@ fn without(document: &mut Value, id: &str, sid: &str, part: &Part) {
     };
     let statements = policy["Statement"].as_array_mut().unwrap();
     let at = statements.iter().position(|statement| statement["Sid"] == sid).unwrap();
-    let (name, fits): (_, Box<dyn Fn(&Value) -> bool>) = match part {
-        Part::Action(action) => ("Action", Box::new(move |it| it == action)),
-        Part::Resource(end) => ("Resource", Box::new(move |it| it.to_string().contains(end))),
+    let name = match part {
+        Part::Action(_) => "Action",
+        Part::Resource(_) => "Resource",
+    };
+    let fits = |it: &Value| match part {
+        Part::Action(action) => it == action,
+        Part::Resource(end) => it.to_string().contains(end),
     };
     match &mut statements[at][name] {
         Value::Array(list) => {

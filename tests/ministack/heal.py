@@ -7,6 +7,7 @@ letters of a rule's target (nothing here fails so).
 
 import argparse
 import datetime
+import hashlib
 import json
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 import servers
 import stack
@@ -45,21 +47,24 @@ def wait(what, check, seconds=SECONDS_MAX):
         time.sleep(0.2)
 
 
-def client(service, endpoint, key, secret):
+def client(service, endpoint, key, secret, token=None):
     settings = Config(region_name=REGION, retries={"max_attempts": 2}, s3={"addressing_style": "path"})
-    return boto3.client(service, endpoint_url=endpoint, aws_access_key_id=key, aws_secret_access_key=secret, config=settings)
+    return boto3.client(service, endpoint_url=endpoint, aws_access_key_id=key, aws_secret_access_key=secret,
+                        aws_session_token=token, config=settings)
 
 
 class Cloud:
     """Both emulators as one account."""
 
-    def __init__(self, there, local, chat):
-        self.there, self.local, self.chat = there, local["endpoint"], chat
-        for service in ("cloudformation", "events", "iam", "lambda", "logs", "scheduler", "sqs"):
+    def __init__(self, there, local, functions_s3, chat):
+        self.there, self.local, self.functions_s3, self.chat = there, local["endpoint"], functions_s3, chat
+        for service in ("cloudformation", "events", "iam", "logs", "scheduler", "sqs"):
             setattr(self, service, client(service, there, "test", "test"))
+        self.functions = client("lambda", there, "test", "test")
         self.code = client("s3", there, "test", "test")
         keys = local["access_key_id"], local["secret_access_key"]
-        self.s3, self.local_iam = client("s3", self.local, *keys), client("iam", self.local, *keys)
+        self.s3, self.local_iam, self.sts = (client(service, self.local, *keys) for service in ("s3", "iam", "sts"))
+        self.sessions, self.roles = {}, set()
 
     # ---- what is there before the stack ---------------------------------------------------------------------------
 
@@ -72,10 +77,11 @@ class Cloud:
         trust = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}
         read = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"]
         write = ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"]
-        self.role("replication", document(trust), {"replicate": document(
+        self.local_iam.create_role(RoleName="replication", AssumeRolePolicyDocument=document(trust))
+        self.local_iam.put_role_policy(RoleName="replication", PolicyName="replicate", PolicyDocument=document(
             allow(["s3:GetReplicationConfiguration", "s3:ListBucket"], arn),
             allow(read, f"{arn}/*"),
-            allow(write, f"arn:aws:s3:::{REPLICA}/*"))})
+            allow(write, f"arn:aws:s3:::{REPLICA}/*")))
         rule = {"ID": "all", "Priority": 1, "Status": "Enabled", "Filter": {},
                 "DeleteMarkerReplication": {"Status": "Disabled"},
                 "Destination": {"Bucket": f"arn:aws:s3:::{REPLICA}", "Metrics": {"Status": "Enabled"}}}
@@ -84,12 +90,6 @@ class Cloud:
 
     def version(self, bucket, status):
         self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
-
-    def role(self, name, trust, policies):
-        """A role of `resilver local`."""
-        self.local_iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
-        for policy, text in policies.items():
-            self.local_iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=text)
 
     # ---- the stack ------------------------------------------------------------------------------------------------
 
@@ -100,8 +100,8 @@ class Cloud:
         for name in stack.FUNCTIONS:
             self.code.put_object(Bucket="code", Key=f"{name}.zip", Body=stack.package(functions, name))
             code[name] = f"s3://code/{name}.zip"
-        endpoints = {"AWS_ENDPOINT_URL": self.there, "AWS_ENDPOINT_URL_S3": self.local,
-                     "AWS_ENDPOINT_URL_S3_CONTROL": self.local}
+        endpoints = {"AWS_ENDPOINT_URL": self.there, "AWS_ENDPOINT_URL_S3": self.functions_s3,
+                     "AWS_ENDPOINT_URL_S3_CONTROL": self.functions_s3}
         text = stack.copy(stack.read(template), code, endpoints, servers.Relay.SOURCE, enforced)
         self.code.put_object(Bucket="code", Key="template.json", Body=text)
         given = {"Buckets": SOURCE, "WaitMinutes": "1", "SweepDays": "0", "Architecture": "x86_64", "WebhookUrl": self.chat.url}
@@ -110,20 +110,39 @@ class Cloud:
             StackName=STACK, TemplateURL=f"{self.there}/code/template.json", Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()])
         self.wait_for_stack("CREATE_COMPLETE")
-        # Jobs run in `resilver local`, which has to know their role.
+        # Jobs run in `resilver local`, which has to know their role; and the others may have got more since it learned of them.
         resources = self.cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-        self.resources = {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in resources}
-        name = self.resources["JobRole"]
-        trust = self.iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-        policies = self.iam.list_role_policies(RoleName=name)["PolicyNames"]
-        self.role(name, json.dumps(trust), {policy: json.dumps(self.iam.get_role_policy(
-            RoleName=name, PolicyName=policy)["PolicyDocument"]) for policy in policies})
+        for resource in resources:
+            if resource["ResourceType"] == "AWS::IAM::Role":
+                self.copy_role(resource["PhysicalResourceId"])
+
+    def copy_role(self, name):
+        """Makes a role of the stack one of `resilver local`, where the account may assume it, too."""
+        if name not in self.roles:
+            self.roles.add(name)
+            trust = self.iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+            trust["Statement"].append({"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                                       "Action": "sts:AssumeRole"})
+            self.local_iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        for policy in self.iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            text = self.iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            self.local_iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(text))
+
+    def session_of(self, key):
+        """The key in `resilver local` of the role whose session in ministack has this key."""
+        if key not in self.sessions:
+            found = self.functions.list_functions()["Functions"]
+            role = next(it["Role"] for it in found if session(it)[0] == key)
+            self.copy_role(role.rsplit("/", 1)[-1])
+            made = self.sts.assume_role(RoleArn=role, RoleSessionName="function")
+            self.sessions[key] = made["Credentials"]["AccessKeyId"]
+        return self.sessions[key]
 
     def wait_for_stack(self, status):
         def reached():
             try:
                 found = self.cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
-            except self.cloudformation.exceptions.ClientError as problem:
+            except ClientError as problem:
                 if "does not exist" in str(problem):
                     return status == "DELETE_COMPLETE"
                 raise
@@ -206,6 +225,13 @@ class Cloud:
         return [it["QueueArn"] for it in document.get("QueueConfigurations", [])]
 
 
+def session(function):
+    """What ministack gives a function to sign with where it enforces IAM: key, secret and token."""
+    digest = hashlib.sha256(f"{function['FunctionArn']}:{function['Role']}".encode()).hexdigest()
+    more = (hashlib.sha256(f"{what}:{digest}".encode()).hexdigest() for what in ("secret", "token"))
+    return f"ASIA{digest[:16].upper()}", *more
+
+
 def allow(actions, resource):
     return {"Effect": "Allow", "Action": actions, "Resource": resource}
 
@@ -226,6 +252,8 @@ def story(cloud, template, functions, enforced):
     step("deployed; the custom resource has enrolled the source")
     queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-failures"
     expect("the source's notifications", cloud.queue_is_told(), [queue])
+    if enforced:
+        judged(cloud)
 
     cloud.version(REPLICA, "Suspended")
     for key in keys():
@@ -266,6 +294,23 @@ def story(cloud, template, functions, enforced):
     step("deleted; the source is let go")
 
 
+def judged(cloud):
+    """That both emulators judge what a function's role may do: enroll may neither write a ledger nor publish a notice."""
+    keys = session(cloud.functions.get_function(FunctionName=f"{STACK}-enroll")["Configuration"])
+    strangers = client("s3", cloud.local, cloud.session_of(keys[0]), "any"), client("events", cloud.there, *keys)
+    entry = {"Source": "resilver", "DetailType": "Resilver Notice", "Detail": "{}", "EventBusName": STACK}
+    for what, call in {
+        "a ledger": lambda: strangers[0].put_object(Bucket=STATE, Key="ledger/x", Body=b""),
+        "a notice": lambda: strangers[1].put_events(Entries=[entry]),
+    }.items():
+        try:
+            call()
+        except ClientError as problem:
+            expect(f"enroll writes {what}", problem.response["Error"]["Code"].removesuffix("Exception"), "AccessDenied")
+        else:
+            raise Failed(f"enroll may write {what}")
+
+
 def advance(cloud):
     """S3 works: a minute goes by."""
     cloud.clock(minutes=1)
@@ -295,19 +340,16 @@ def step(what):
 def play(given, enforced):
     work = given.root / "target" / "ministack"
     name = "enforced" if enforced else "open"
-    # What signs S3's own events may not be refused there, nor the functions here. With IAM switched on, ministack hands
-    # functions sessions of their roles that `resilver local` does not know: then it takes any key, and what the roles allow
-    # in S3 is judged by the tests of the template, in process.
-    credentials = "any" if enforced else "printed"
-    root = {"AWS_ACCESS_KEY_ID": "any" if enforced else "AKIARESILVERLOCAL000", "AWS_SECRET_ACCESS_KEY": SECRET}
-    port = servers.free_port()
+    # Where IAM is enforced, the keys are the way in; see Keys in servers.py. "any" is what `resilver local` signs its messages
+    # with then, which has to be the key of ministack's account.
+    credentials, root = ("any", "any") if enforced else ("printed", "AKIARESILVERLOCAL000")
+    env = {"AWS_ACCESS_KEY_ID": root, "AWS_SECRET_ACCESS_KEY": SECRET, "AUTH": "true" if enforced else "false"}
     binary = Path(sys.executable).with_name("ministack")
-    env = root | {"AUTH": "true" if enforced else "false"}
-    with (servers.ministack(binary, work / f"ministack-{name}.log", port, env) as there,
-          servers.Relay() as relay, servers.Chat() as chat,
+    with (servers.ministack(binary, work / f"ministack-{name}.log", servers.free_port(), env) as there,
+          servers.Relay() as relay, servers.Keys() as keys, servers.Chat() as chat,
           servers.resilver(given.resilver, work / f"resilver-{name}.log", there, relay.url, credentials) as local):
-        cloud = Cloud(there, local, chat)
-        relay.events = cloud.events
+        cloud = Cloud(there, local, keys.url if enforced else local["endpoint"], chat)
+        relay.events, keys.local, keys.session_of = cloud.events, local["endpoint"], cloud.session_of
         story(cloud, given.root / "template.yaml", given.functions, enforced)
 
 

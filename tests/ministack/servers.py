@@ -1,11 +1,14 @@
 """The two emulators and the chat, each started for a block and stopped after it."""
 
 import contextlib
+import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.request
@@ -75,7 +78,9 @@ def ministack(binary, log, port, env):
     own = {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(port),
            "MINISTACK_ACCOUNT_ID": ACCOUNT, "MINISTACK_REGION": REGION}
     endpoint = f"http://127.0.0.1:{port}"
-    with running([binary], log, environment(**own, **env)) as process:
+    # It unpacks the functions into a folder for temporary files and leaves them there.
+    with (tempfile.TemporaryDirectory() as folder,
+          running([binary], log, environment(**own, **env) | {"TMPDIR": folder}) as process):
         # It says a lot on stdout, which nobody reads: the pipe must not fill.
         threading.Thread(target=keep, args=(process.stdout, log), daemon=True).start()
         until = time.monotonic() + START_SECONDS_MAX
@@ -96,27 +101,39 @@ def keep(stream, log):
 
 
 class Listener:
-    """A server of ours that answers every POST with what `take` makes of its body."""
+    """A server of ours, in this process. It answers every POST with what `take` makes of its body."""
 
     def __init__(self):
         listener = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                answer = json.dumps(listener.take(json.loads(body))).encode()
-                self.send_response(200)
-                self.send_header("content-length", str(len(answer)))
+            def do(self):
+                listener.serve(self)
+
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do
+
+            def body(self):
+                return self.rfile.read(int(self.headers.get("content-length", "0")))
+
+            def answer(self, status, headers, body):
+                self.send_response(status)
+                for name, value in headers:
+                    self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(answer)
+                self.wfile.write(body)
 
             def log_message(self, *_):
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def serve(self, request):
+        body = json.dumps(self.take(json.loads(request.body()))).encode()
+        request.answer(200, [("content-length", str(len(body)))], body)
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -155,3 +172,31 @@ class Relay(Listener):
             raise ValueError(f"S3 is not all that tells events: {request}")
         answer = self.events.put_events(Entries=entries)
         return {"FailedEntryCount": answer["FailedEntryCount"], "Entries": answer["Entries"]}
+
+
+class Keys(Listener):
+    """The way of the functions to `resilver local` where policies count. With IAM switched on, ministack gives each function a
+    session of its role, which `resilver local` cannot know: so the key of the request is replaced by that of a session of the
+    same role there, which judges what the role may do. It checks no signatures then (`--credentials any`)."""
+
+    KEY = re.compile("Credential=(ASIA[0-9A-F]{16})/")
+
+    def __init__(self):
+        self.local = self.session_of = None
+        super().__init__()
+
+    def serve(self, request):
+        body = request.body()
+        headers = dict(request.headers.items())
+        known = self.KEY.search(headers.get("authorization", ""))
+        if not known:
+            raise ValueError(f"no function asks for {request.path}: {headers}")
+        headers["authorization"] = headers["authorization"].replace(known[1], self.session_of(known[1]))
+        connection = http.client.HTTPConnection(self.local.removeprefix("http://"), timeout=60)
+        with contextlib.closing(connection):
+            connection.request(request.command, request.path, body, headers)
+            answer = connection.getresponse()
+            kept = [it for it in answer.getheaders() if it[0].lower() not in ("connection", "transfer-encoding", "content-length")]
+            content = answer.read()
+            length = answer.getheader("content-length") or str(len(content))
+            request.answer(answer.status, [*kept, ("content-length", length)], content)

@@ -60,18 +60,59 @@ pub fn settings(template: &Template) -> Vec<String> {
     problems
 }
 
-/// Which function an event is for, if it is for one of ours.
-fn function_for((bus, event): &Event) -> Option<&'static str> {
+/// Calls that may repair what versions are held for, by the service that takes them: launch tries again at
+/// once. Which of them does, `resilver_heal::change` decides by the service and the bucket.
+pub const REPAIRS: [(&str, &[&str]); 3] = [
+    (
+        "s3",
+        &[
+            "CreateBucket",
+            "PutBucketPolicy",
+            "DeleteBucketPolicy",
+            "PutBucketVersioning",
+            "PutBucketReplication",
+            "PutBucketEncryption",
+            "PutBucketOwnershipControls",
+            "PutBucketObjectLockConfiguration",
+        ],
+    ),
+    ("kms", &["PutKeyPolicy", "EnableKey", "CancelKeyDeletion"]),
+    (
+        "iam",
+        &[
+            "CreateRole",
+            "UpdateAssumeRolePolicy",
+            "PutRolePolicy",
+            "DeleteRolePolicy",
+            "AttachRolePolicy",
+            "DetachRolePolicy",
+            "PutRolePermissionsBoundary",
+            "DeleteRolePermissionsBoundary",
+            "CreatePolicyVersion",
+            "DeletePolicyVersion",
+            "SetDefaultPolicyVersion",
+        ],
+    ),
+];
+
+/// Which functions an event is for.
+fn functions_for((bus, event): &Event) -> BTreeSet<&'static str> {
     if bus == BUS {
         let ours = event["source"] == NOTICE_SOURCE && event["detail-type"] == NOTICE_DETAIL_TYPE;
-        return ours.then_some("resilver-notify");
+        return ours.then_some("resilver-notify").into_iter().collect();
     }
-    let detail = &event["detail"];
-    if event["source"] != "aws.s3" || detail.get("errorCode").is_some() {
-        return None;
+    let (detail, name) = (&event["detail"], event["detail"]["eventName"].as_str());
+    let name = name.unwrap_or_default();
+    if detail.get("errorCode").is_some() {
+        return BTreeSet::new();
+    }
+    let mut functions = BTreeSet::new();
+    let source = event["source"].as_str().and_then(|it| it.strip_prefix("aws."));
+    if REPAIRS.iter().any(|(service, calls)| source == Some(*service) && calls.contains(&name)) {
+        functions.insert("resilver-launch");
     }
     let status = detail["serviceEventDetails"]["status"].as_str().unwrap_or_default();
-    match detail["eventName"].as_str()? {
+    functions.extend(match name {
         "JobStatusChanged" => Ended::parse(status).map(|_| "resilver-settle"),
         "PutBucketNotification" => Some("resilver-enroll"),
         "PutBucketReplication"
@@ -80,7 +121,8 @@ fn function_for((bus, event): &Event) -> Option<&'static str> {
         | "PutBucketLifecycle"
         | "DeleteBucketLifecycle" => Some("resilver-backfill"),
         _ => None,
-    }
+    });
+    functions
 }
 
 /// A rule of the template.
@@ -129,7 +171,7 @@ pub fn rules(template: &Template, events: &[Event]) -> Vec<String> {
             .filter(|rule| rule.matches(rule.pattern, event))
             .map(|rule| rule.function)
             .collect();
-        let expected: BTreeSet<&str> = function_for(event).into_iter().collect();
+        let expected = functions_for(event);
         if by != expected {
             let (name, status) = (&event.1["detail"]["eventName"], &event.1["detail-type"]);
             problems.push(format!("{status} {name} wakes {by:?} and is for {expected:?}"));

@@ -6,7 +6,7 @@ use resilver_tests::{Given, SOURCE, Scene, Trouble};
 use serde_json::Value;
 
 /// The path of the scene's webhook, piece by piece; what signs the URL that CloudFormation waits at.
-const SECRETS: [&str; 4] = ["T000", "B000", "XXXX", "X-Amz-Signature"];
+const SECRETS: [&str; 4] = ["services/T000", "B000", "XXXX", "X-Amz-Signature"];
 
 fn about<'a>(lines: &'a [Value], message: &str) -> Vec<&'a Value> {
     let about: Vec<_> = lines.iter().filter(|line| line["message"] == message).collect();

@@ -40,13 +40,16 @@ pub struct AwsError {
     pub message: String,
 }
 
+/// How the sentence of a denial ends, for functions: a person has other rights.
+pub const ALLOW: &str = "; allow the function's role this call on it";
+
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { operation, target, message, .. } = self;
         let code = self.code.as_deref().unwrap_or("no code");
         write!(f, "{operation} {target}: {message} ({code})")?;
         match self.kind {
-            Kind::Denied => write!(f, "; allow the function's role this call on it"),
+            Kind::Denied => f.write_str(ALLOW),
             _ => Ok(()),
         }
     }

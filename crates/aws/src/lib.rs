@@ -17,7 +17,7 @@ pub mod webhook;
 mod woken;
 
 pub use clients::Clients;
-pub use error::{AwsError, Kind};
+pub use error::{ALLOW, AwsError, Kind};
 pub use log::logging;
 pub use metrics::Metrics;
 pub use run_io::{Finished, LineReader, LineWriter};

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Subscriber};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -32,6 +33,9 @@ pub fn logging() {
 pub struct Kept {
     lines: Arc<Mutex<Vec<Value>>>,
     _until: tracing::subscriber::DefaultGuard,
+    // With a single subscriber, `tracing` asks the thread that comes by a line first whether anybody wants
+    // it, which may be one that keeps nothing. With two it asks them.
+    _beside: Dispatch,
 }
 
 impl Kept {
@@ -44,7 +48,9 @@ impl Kept {
         });
         let filter = tracing_subscriber::EnvFilter::new("debug,resilver_emulator=info");
         let subscriber = tracing_subscriber::registry().with(filter).with(keep);
-        Self { lines, _until: tracing::subscriber::set_default(subscriber) }
+        let beside = Dispatch::new(NoSubscriber::new());
+        let until = tracing::subscriber::set_default(subscriber);
+        Self { lines, _until: until, _beside: beside }
     }
 
     /// The lines so far.
@@ -126,6 +132,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
+
     use super::*;
 
     #[test]

@@ -65,14 +65,17 @@ With --json, stdout is one JSON document, also of an error: {\"error\": {\"code\
 
 /// How the stack is found, for `--help`.
 const PLACE: &str = "\
-The stack is found by its state bucket, in the account and Region that the environment names as for every
-AWS tool: AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_REGION or AWS_DEFAULT_REGION, and
-AWS_ENDPOINT_URL for one that is not AWS. The state bucket is --state-bucket, or RESILVER_STATE_BUCKET, or
-STACK-ACCOUNT-REGION as the template names it: the stack is --stack, or RESILVER_STACK, or resilver; the
-account is RESILVER_ACCOUNT, or whom the keys belong to. The outputs of the stack are not read.
+The stack is found by its state bucket, in the account and Region of the environment, as for every AWS \
+tool: AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_REGION or AWS_DEFAULT_REGION, and \
+AWS_ENDPOINT_URL for what is not AWS. The state bucket is --state-bucket, or RESILVER_STATE_BUCKET, or \
+STACK-ACCOUNT-REGION as the template names it, where the account is RESILVER_ACCOUNT or that of the keys. \
+The outputs of the stack are not read.
 
-Exit codes: 0 done (doctor: nothing was found), 1 something was found or stands in the way, 2 wrong usage or
-no such bucket, 3 could not find out.";
+Exit codes:
+  0  done; of doctor: nothing was found
+  1  something was found, or stands in the way
+  2  wrong usage; a bucket or a stack that does not exist
+  3  could not find out: AWS refused or did not answer";
 
 /// `resilver local`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -192,8 +195,11 @@ pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Asked, CliError> {
         ));
     }
     let rendered = error.render().to_string();
-    let line = rendered.lines().next().unwrap_or_default();
-    let line = line.strip_prefix("error: ").unwrap_or(line);
+    // What is missing stands in the second line.
+    let lines = if error.kind() == ErrorKind::MissingRequiredArgument { 2 } else { 1 };
+    let lines: Vec<&str> = rendered.lines().take(lines).map(str::trim).collect();
+    let line = lines.join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
     let named = |name: &&&str| arguments.get(1).is_some_and(|argument| argument == **name);
     let help = match COMMANDS.iter().find(named) {
         Some(command) => format!("resilver {command} --help"),

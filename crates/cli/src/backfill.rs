@@ -171,7 +171,7 @@ fn confirmed(bucket: &Bucket, confirmed: &Confirmed) -> (Value, String) {
     text += &row("backfill", &backfill.id);
     text += &row("why", &backfill.why.join("; "));
     if let Some(versions) = versions {
-        text += &row("versions", &count(*versions, "version"));
+        text += &row("takes", &count(*versions, "version"));
         text += &row("costs", &format!("{}, the listing included", money(*micro_usd)));
     }
     text += &row("next", "launch lets its job go within five minutes, if there is a free place");

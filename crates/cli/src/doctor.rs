@@ -16,7 +16,7 @@ use crate::desk::{Desk, no_bucket};
 use crate::error::{CliError, Exit};
 use crate::progress::count;
 use crate::words::{report, row};
-use crate::{enroll, status, words};
+use crate::{enroll, status, trouble, words};
 
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -161,7 +161,10 @@ async fn of_enrolment(
                 "it is not enrolled, so its failures are not heard of".to_owned(),
                 format!("type: resilver enroll s3://{bucket}"),
             ),
-            Err(refusal) => (format!("it is not enrolled: {}", refusal.why), refusal.remedy),
+            Err(refusal) => {
+                let CliError { message, next, .. } = trouble::refused(refusal, &function);
+                (format!("it is not enrolled: {message}"), next)
+            }
         };
         diagnosis.add(name, ("not-enrolled", name), what, remedy);
         return Ok(());

@@ -2,7 +2,7 @@
 //! setting. It decides nothing else.
 
 use resilver_aws::clients::NO_REGION;
-use resilver_aws::{AwsError, Kind};
+use resilver_aws::{ALLOW, AwsError, Kind};
 use resilver_enroll::Ctx;
 use resilver_heal::enrolment::{Obstacle, Refusal};
 
@@ -50,7 +50,8 @@ impl From<AwsError> for CliError {
             _ => ("aws", "run it again".to_owned()),
         };
         let exit = if word == "no-such-bucket" { Exit::Usage } else { Exit::Unknown };
-        let code = if code.is_empty() { code } else { format!(" ({code})") };
+        let ours = code.is_empty() || word == "format" || code == NO_REGION;
+        let code = if ours { String::new() } else { format!(" ({code})") };
         let target = if target.is_empty() { target } else { format!(" {target}") };
         let message = format!("{operation}{target}: {}{code}", message.trim_end_matches('.'));
         Self { exit, code: word, message, next }
@@ -76,6 +77,7 @@ fn permission(operation: &str) -> &'static str {
 /// policy, which names its buckets.
 pub(crate) fn refused(refusal: Refusal, ctx: &Ctx) -> CliError {
     let Refusal { code, why, remedy } = refusal;
+    let why = why.replace(ALLOW, "");
     let exit = match code {
         Obstacle::Gone => Exit::Usage,
         Obstacle::Unavailable | Obstacle::Denied => Exit::Unknown,

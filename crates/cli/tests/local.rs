@@ -2,70 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod served;
+
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_resilver"));
-    command.arg("local").args(arguments).env_remove("RUST_LOG");
-    command
-}
-
-/// A server that takes every key. It is killed when the test is over.
-struct Server {
-    child: Child,
-    ready: Value,
-}
+use served::{Server, command};
 
 impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let mut all = vec!["--listen", "127.0.0.1:0", "--credentials", "any", "--json"];
-        all.extend(arguments);
-        let mut child =
-            command(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|_| {
-            let mut said = String::new();
-            child.stderr.as_mut().unwrap().read_to_string(&mut said).unwrap();
-            panic!("no ready line but {line}{said}")
-        });
-        Self { child, ready }
-    }
-
-    fn endpoint(&self) -> &str {
-        self.ready["endpoint"].as_str().unwrap()
-    }
-
-    /// Sends a request and returns status and body.
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.endpoint().trim_start_matches("http://")).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += &format!("Content-Length: {}\r\n\r\n", body.len());
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
-    }
-
-    fn fine(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
-        let (status, text) = self.ask(method, path, headers, body);
-        assert!(status < 300, "{method} {path}: {status} {text}");
-        text
-    }
-
     fn sqs(&self, operation: &str, input: &str) -> Value {
         let target = format!("AmazonSQS.{operation}");
         let headers = [("X-Amz-Target", target.as_str())];
@@ -81,14 +31,6 @@ impl Server {
     fn end(mut self, signal: &str) -> Option<i32> {
         self.signal(signal);
         self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -96,7 +96,7 @@ impl Asked<'_> {
         if scanning.begins {
             for circuit in circuits.iter_mut().filter(|c| c.cause().is_none() && c.is_due(self.now))
             {
-                circuit.sent(self.plan.clone());
+                circuit.sent(self.plan.clone(), self.now);
             }
         }
         if let (Some(take), Some(scan)) = (scanning.take, &scanning.scan) {
@@ -313,7 +313,7 @@ impl Asked<'_> {
             let canaries: Vec<_> = canaries.collect();
             // A version that fails for several causes is the canary of each.
             if !canaries.is_empty() {
-                circuit.sent(self.plan.clone());
+                circuit.sent(self.plan.clone(), self.now);
             }
             let before = decision.marks.canaries.len();
             decision.marks.canaries.extend(canaries);
@@ -324,7 +324,7 @@ impl Asked<'_> {
         }
         decision.marks.plan = Some((self.plan.clone(), room.min(rows)));
         for circuit in circuits.iter_mut().filter(|c| c.cause().is_none() && c.is_due(self.now)) {
-            circuit.sent(self.plan.clone());
+            circuit.sent(self.plan.clone(), self.now);
         }
     }
 
@@ -369,12 +369,12 @@ pub fn next_due(
         circuits.iter().any(|circuit| circuit.cause().is_none() && circuit.probe.is_some());
     if let Some(due) = after.first_due.filter(|_| !probed) {
         let blocked = circuits.iter().filter(|circuit| circuit.holds_launches(now));
-        let from = blocked.map(|circuit| circuit.next_probe).max().unwrap_or_default();
+        let from = blocked.map(Circuit::due_at).max().unwrap_or_default();
         let due = due.plus_ms(limits.launch_wait_ms()).max(from);
         next = earliest(next, due);
     }
     for circuit in circuits.iter().filter(|c| c.cause().is_some() && c.probe.is_none()) {
-        next = earliest(next, circuit.next_probe);
+        next = earliest(next, circuit.due_at());
     }
     next
 }

@@ -39,6 +39,8 @@ pub mod finding;
 
 pub mod ledger;
 
+pub mod change;
+
 pub mod metrics;
 
 pub mod plan;

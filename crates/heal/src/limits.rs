@@ -69,6 +69,9 @@ pub const JOB_STALLED_MS: u64 = days(1);
 /// Pauses between two canaries of an open circuit; the last one repeats.
 pub const PROBE_CADENCE_MS: [u64; 6] =
     [minutes(15), minutes(30), hours(1), hours(3), hours(8), hours(24)];
+/// Pauses between two canaries that go up ahead of their turn, since a change was seen that may be the
+/// repair; the last one repeats. Somebody who changes roles all day buys eight a day at most.
+pub const EARLY_PROBE_PAUSES_MS: [u64; 4] = [minutes(10), minutes(30), hours(1), hours(3)];
 /// A status that cannot be read is told about after this many looks: over an hour.
 pub const UNREAD_LOOKS: u32 = 3;
 

@@ -5,6 +5,7 @@
 //! [`order`] that loses nothing whenever it is cut short.
 
 mod account;
+mod change;
 mod error;
 mod job;
 mod leftovers;
@@ -101,12 +102,30 @@ impl Ctx {
 /// Launches every bucket that has failures, a ledger or something to say. One bucket's trouble does
 /// not keep another from healing: errors are gathered and reported at the end, and every minute
 /// another bucket is the first, in case there is not time for all.
-pub async fn handle(ctx: &Ctx, woken: &Woken) -> Result<Value, LaunchError> {
-    let mut launched = Vec::new();
-    let mut first_error = account::forget(ctx, woken.now).await.err();
+///
+/// A change in the account that may be a repair launches only the buckets that it makes a canary due in.
+pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, LaunchError> {
+    if let Some(detail) = event.get("detail") {
+        return change::handle(ctx, woken, detail).await;
+    }
+    let first_error = account::forget(ctx, woken.now).await.err();
     let mut buckets: Vec<_> = buckets(ctx, woken).await?.into_iter().collect();
     let first = woken.now.0 / minutes(1) % (buckets.len() as u64).max(1);
     buckets.rotate_left(usize::try_from(first).unwrap_or_default());
+    let (launched, problem) = launch_all(ctx, woken, buckets).await;
+    match first_error.or(problem) {
+        None => Ok(json!({ "launched": launched })),
+        Some(problem) => Err(problem),
+    }
+}
+
+/// Launches these buckets in turn; gives what came of them, and the first of the problems.
+async fn launch_all(
+    ctx: &Ctx,
+    woken: &Woken,
+    buckets: Vec<(Bucket, Known)>,
+) -> (Vec<Value>, Option<LaunchError>) {
+    let (mut launched, mut first_error) = (Vec::new(), None);
     for (bucket, known) in buckets {
         let span = info_span!("launch", bucket = bucket.as_str());
         let launch = order::launch(ctx, &bucket, woken, known);
@@ -122,10 +141,7 @@ pub async fn handle(ctx: &Ctx, woken: &Woken) -> Result<Value, LaunchError> {
             }
         }
     }
-    match first_error {
-        None => Ok(json!({ "launched": launched })),
-        Some(problem) => Err(problem),
-    }
+    (launched, first_error)
 }
 
 /// What the listing of all buckets tells of one.

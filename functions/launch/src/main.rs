@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     settings.finish()?;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         let woken = Woken::of(&event.payload, &event.context.request_id)?;
-        handle(ctx, &woken).await.map_err(Error::from)
+        handle(ctx, &woken, &event.payload).await.map_err(Error::from)
     }))
     .await
 }

@@ -346,7 +346,11 @@ fn survey_again(survey: &Survey) -> Survey {
     }
 }
 
-async fn read_head(ctx: &Ctx, bucket: &Bucket, woken: &Woken) -> Result<Held, LaunchError> {
+pub(crate) async fn read_head(
+    ctx: &Ctx,
+    bucket: &Bucket,
+    woken: &Woken,
+) -> Result<Held, LaunchError> {
     let key = StateKey::Head(bucket).to_string();
     match ctx.store.get_json::<Head>(&key).await {
         Ok(Some(Loaded { value: head, etag })) if head.format <= HEAD_FORMAT => {

@@ -10,42 +10,14 @@ import { Construct } from 'constructs';
 import { Complaints, SHAPES } from './check';
 import type { Statement } from './policies';
 import { documentOf, onlyBy, roleFor } from './roles';
+import { REPAIRS } from './wiring';
 
 // EventBridge: a rule's name has 64 characters at most, of which resilver-forward-bucket- takes 24.
 const NAME = /^[A-Za-z0-9_.-]{1,40}$/;
 const NAME_TAKES = 'letters, digits, dots, hyphens and underscores, 40 characters at most';
-const BUCKET_EVENTS = [
-  'CreateBucket',
-  'PutBucketPolicy',
-  'DeleteBucketPolicy',
-  'PutBucketVersioning',
-  'PutBucketReplication',
-  'PutBucketEncryption',
-  'PutBucketOwnershipControls',
-  'PutBucketObjectLockConfiguration',
-];
-const KEY_EVENTS = [
-  'PutKeyPolicy',
-  'CreateGrant',
-  'RevokeGrant',
-  'EnableKey',
-  'DisableKey',
-  'ScheduleKeyDeletion',
-  'CancelKeyDeletion',
-];
-const ROLE_EVENTS = [
-  'CreateRole',
-  'UpdateAssumeRolePolicy',
-  'PutRolePolicy',
-  'DeleteRolePolicy',
-  'AttachRolePolicy',
-  'DetachRolePolicy',
-  'PutRolePermissionsBoundary',
-  'DeleteRolePermissionsBoundary',
-  'CreatePolicyVersion',
-  'DeletePolicyVersion',
-  'SetDefaultPolicyVersion',
-];
+const BUCKET_EVENTS = REPAIRS.s3;
+const KEY_EVENTS = REPAIRS.kms;
+const ROLE_EVENTS = REPAIRS.iam;
 
 /** Props of `ForwardBucketChanges`. */
 export interface ForwardBucketChangesProps {

@@ -56,6 +56,14 @@ export class ResilverObservability extends Construct {
     this.oldestUnhealed = cloudwatch.Alarm.fromAlarmArn(this, 'OldestUnhealed', oldest.attrArn);
     this.alarmsOfFunctions();
     this.alarmsOfQueues();
+    // Not in OldestUnhealedAge: no retry heals these, and a person may leave them there.
+    this.alarm('QuarantinedAlarm', 'quarantined', {
+      alarmDescription:
+        `Objects are in quarantine: no retry heals them. The dashboard ${stackName} shows of which bucket; the notice of that bucket ` +
+        'says why, and what does help.',
+      metrics: [{ id: 'worst', expression: 'SELECT MAX(Quarantined) FROM SCHEMA(Resilver, Bucket)', period: 300 }],
+      threshold: 0,
+    });
     this.alarm('RejectsAlarm', 'rejects', {
       alarmDescription: `Events or reports could not be read. They are kept byte for byte under rejects/ in the state bucket of ${stackName}.`,
       metrics: [{ id: 'worst', expression: 'SELECT SUM(Rejects) FROM SCHEMA(Resilver, Bucket)', period: 300 }],

@@ -33,11 +33,60 @@ const apiCall = (eventName: string[]): Record<string, unknown> => ({
   detail: { eventSource: ['s3.amazonaws.com'], eventName, errorCode: [{ exists: false }] },
 });
 
+/**
+ * Calls that may be the repair of what versions are held for, by service. Other services make grants all day, so CreateGrant is
+ * not among them.
+ */
+export const REPAIRS = {
+  s3: [
+    'CreateBucket',
+    'PutBucketPolicy',
+    'DeleteBucketPolicy',
+    'PutBucketVersioning',
+    'PutBucketReplication',
+    'PutBucketEncryption',
+    'PutBucketOwnershipControls',
+    'PutBucketObjectLockConfiguration',
+  ],
+  kms: ['PutKeyPolicy', 'EnableKey', 'CancelKeyDeletion'],
+  iam: [
+    'CreateRole',
+    'UpdateAssumeRolePolicy',
+    'PutRolePolicy',
+    'DeleteRolePolicy',
+    'AttachRolePolicy',
+    'DetachRolePolicy',
+    'PutRolePermissionsBoundary',
+    'DeleteRolePermissionsBoundary',
+    'CreatePolicyVersion',
+    'DeletePolicyVersion',
+    'SetDefaultPolicyVersion',
+  ],
+};
+
 /** All six. template.yaml says of each number why it is that one. */
 export const WIRING: Record<FunctionName, Wiring> = {
   // Woken by the failure queue, see Resilver.
   collect: { timeoutSeconds: 60, memoryMb: 512 },
-  launch: { timeoutSeconds: 900, memoryMb: 1769, retries: NOT_AGAIN, schedule: 'rate(5 minutes)' },
+  launch: {
+    timeoutSeconds: 900,
+    memoryMb: 1769,
+    retries: NOT_AGAIN,
+    // A canary goes up at once, not in its turn. Nothing that Resilver does is among it.
+    rule: {
+      id: 'MaybeRepaired',
+      pattern: {
+        source: ['aws.s3', 'aws.kms', 'aws.iam'],
+        'detail-type': ['AWS API Call via CloudTrail'],
+        detail: {
+          eventSource: ['s3.amazonaws.com', 'kms.amazonaws.com', 'iam.amazonaws.com'],
+          eventName: Object.values(REPAIRS).flat(),
+          errorCode: [{ exists: false }],
+        },
+      },
+    },
+    schedule: 'rate(5 minutes)',
+  },
   settle: {
     timeoutSeconds: 600,
     memoryMb: 512,

@@ -20,7 +20,7 @@ const HEADER: [&str; 9] = [
     "held",
     "quarantined",
     "healed",
-    "oldest since",
+    "oldest unhealed",
     "spent",
 ];
 
@@ -43,7 +43,7 @@ pub(super) fn text(status: &Status) -> String {
     }
     let (jobs, rows) = (count(today.jobs.into(), "job"), count(today.rows, "version"));
     text += &format!(
-        "\nToday (UTC) all buckets together: {jobs}, {rows}, {}; {} active.\n",
+        "\nOf today's budget (UTC), all buckets together: {jobs}, {rows}, {}; now {} active.\n",
         money(today.micro_usd),
         count(today.active as u64, "job"),
     );
@@ -144,8 +144,8 @@ fn circuit_lines(circuit: &CircuitStatus) -> String {
 
 fn scan_lines(bucket: &str, scan: &ScanStatus) -> String {
     let what = match &scan.backfill {
-        Some(id) => format!("backfill {id}"),
-        None => "the sweep for failures that no event told of".to_owned(),
+        Some(id) => id.as_str(),
+        None => "for failures that no event told of",
     };
     let (name, cost) = (if scan.backfill.is_some() { "backfill" } else { "sweep" }, scan.micro_usd);
     let versions = scan.versions.map(|versions| count(versions, "version")).unwrap_or_default();

@@ -239,7 +239,7 @@ impl Stack {
         self.requests += 1;
         let request_id = digest(&[&self.name, &id, &self.requests.to_string()], 32);
         // Whoever has the URL may answer: it is signed, and a secret.
-        let signature = digest(&[&self.name, &request_id, "signature"], 64);
+        let signature = digest(&[&self.name, &request_id, "signature"], 32);
         let url = format!("{ANSWERS}/{}/{id}/{request_id}?X-Amz-Signature={signature}", self.name);
         let ids = (self.id(), request_id.as_str(), id.as_str());
         let payload = resource::payload(request, ids, &url, (&kind, &properties), old.as_ref());

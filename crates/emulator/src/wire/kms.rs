@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::caller::Caller;
 use super::json::{Call, answer, refuse, text};
 use crate::world::kms::{Key, KeyState};
-use crate::world::{Answer, Refusal, World, access};
+use crate::world::{Answer, Refusal, World, access, trail};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -22,7 +22,11 @@ pub(super) fn handle(
         Err(refusal) => return refuse(&refusal, "1.1"),
     };
     match run(world, &call.operation, &call.input, caller) {
-        Ok(output) => answer(&output, "1.1"),
+        Ok(output) => {
+            let key = call.input.get("KeyId").and_then(Value::as_str);
+            trail::changed(world, "kms", &call.operation, &[("keyId", key)]);
+            answer(&output, "1.1")
+        }
         Err(refusal) => refuse(&refusal, "1.1"),
     }
 }

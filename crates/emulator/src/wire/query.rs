@@ -14,7 +14,7 @@ use super::xml::Element;
 use crate::world::fault::Service;
 use crate::world::iam::{Record, Role, Session};
 use crate::world::notification::stamp::iso_seconds;
-use crate::world::{Answer, Refusal, World, access};
+use crate::world::{Answer, Refusal, World, access, trail};
 
 /// The most tags of a role (IAM User Guide: quotas).
 const TAGS_MAX: usize = 50;
@@ -130,6 +130,15 @@ pub(super) fn handle(
         _ => iam(world, &form, caller),
     };
     let action = form.action();
+    if service == Service::Iam && answered.is_ok() {
+        let of = |name| form.maybe(name);
+        let parameters = [
+            ("roleName", of("RoleName")),
+            ("policyName", of("PolicyName")),
+            ("policyArn", of("PolicyArn")),
+        ];
+        trail::changed(world, "iam", action, &parameters);
+    }
     let (status, document) = match answered {
         Ok(result) => {
             let metadata = Element::new("ResponseMetadata").text("RequestId", &id);

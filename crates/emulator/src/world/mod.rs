@@ -27,6 +27,7 @@ pub mod refusal;
 pub mod replication;
 pub mod rng;
 pub mod schedule;
+pub mod trail;
 
 use std::collections::BTreeMap;
 

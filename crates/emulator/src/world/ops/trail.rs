@@ -1,14 +1,13 @@
-//! What CloudTrail tells of a bucket's configuration: one management event a change, on the default
-//! bus, some time later, and only where a trail exists (S3 User Guide: cloudtrail-logging-s3-info).
+//! What CloudTrail tells of a bucket's configuration: one management event a change (S3 User Guide:
+//! cloudtrail-logging-s3-info), as [`crate::world::trail`] tells of any call.
 //!
 //! Object calls are data events and are not told. Of calls that were refused, those are told that would
 //! have changed a replication.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::world::bus::{self, BusEvent};
-use crate::world::notification::stamp::iso_seconds;
-use crate::world::{Refusal, Task, World};
+use crate::world::trail::tell;
+use crate::world::{Refusal, World};
 
 /// Tells of a call that was refused.
 pub(super) fn record_refused(
@@ -18,8 +17,8 @@ pub(super) fn record_refused(
     marker: &str,
     refusal: &Refusal,
 ) {
-    let error = Some((refusal.code.as_str(), refusal.message.as_str()));
-    tell(world, call, parameters(bucket, &world.config.region, marker, None), error);
+    let parameters = parameters(bucket, &world.config.region, marker, None);
+    tell(world, "s3", call, parameters, Some(refusal));
 }
 
 /// Tells of one call. `marker` is the sub-resource of the query; `body` is what the call carried, by
@@ -32,57 +31,7 @@ pub(super) fn record(
     body: Option<(&str, Value)>,
 ) {
     let parameters = parameters(bucket, &world.config.region, marker, body);
-    tell(world, call, parameters, None);
-}
-
-fn tell(
-    world: &mut World,
-    call: &str,
-    parameters: Map<String, Value>,
-    error: Option<(&str, &str)>,
-) {
-    if !world.config.trail {
-        return;
-    }
-    let (account, region) = (world.config.account.clone(), world.config.region.clone());
-    let mut detail = json!({
-        "eventVersion": "1.09",
-        "userIdentity": {
-            "type": "AssumedRole",
-            "arn": format!("arn:aws:sts::{account}:assumed-role/admin/someone"),
-            "accountId": account,
-        },
-        "eventTime": iso_seconds(world.now()),
-        "eventSource": "s3.amazonaws.com",
-        "eventName": call,
-        "awsRegion": region,
-        "sourceIPAddress": "127.0.0.1",
-        "requestParameters": parameters,
-        "responseElements": null,
-        "additionalEventData": {},
-        "requestID": world.rng.token(16).to_uppercase(),
-        "eventID": world.rng.uuid(),
-        "readOnly": false,
-        "eventType": "AwsApiCall",
-        "managementEvent": true,
-        "recipientAccountId": account,
-    });
-    if let (Some((code, message)), Some(detail)) = (error, detail.as_object_mut()) {
-        detail.insert("errorCode".to_owned(), code.into());
-        detail.insert("errorMessage".to_owned(), message.into());
-    }
-    let event = BusEvent {
-        bus: bus::DEFAULT.to_owned(),
-        id: world.rng.uuid(),
-        source: "aws.s3".into(),
-        detail_type: "AWS API Call via CloudTrail".into(),
-        account,
-        region,
-        time: world.now(),
-        detail,
-        resources: Vec::new(),
-    };
-    world.later(world.config.trail_delay, Task::BusEvent(event));
+    tell(world, "s3", call, parameters, None);
 }
 
 /// `requestParameters`: the bucket, its host, the empty sub-resource marker, and the body.
