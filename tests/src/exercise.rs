@@ -24,11 +24,11 @@ use resilver_heal::state::StateKey;
 use resilver_heal::time::{Timestamp, hours, minutes};
 use serde_json::Value;
 
-use crate::agreement::REPAIRS;
 use crate::configuration::{delete, put, rule, sdk, version};
 use crate::enrolment::topic;
 use crate::stack::{PHOTOS, account, answers, template};
 use crate::{REPLICAS, ROLE, SOURCE, STATE, Scene, Trouble};
+use resilver_heal::change::REPAIRS;
 
 fn refuse() -> Verdict {
     Verdict::Refuse { code: "AccessDenied".into(), status: 403 }
