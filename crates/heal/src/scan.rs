@@ -7,8 +7,8 @@
 //! * Where the ledger has some, or the rest are more than a day allows, it takes them in as waiting, and
 //!   the job is cancelled: they go in pieces.
 //! * Where the manifest cannot be read, or is longer than the ledger should be, the job goes *alone*:
-//!   once the bucket has nothing in flight and no open circuit, and nothing else starts until it ends. A sweep that
-//!   no day lets go so is cancelled and told.
+//!   once the bucket has nothing in flight and no open circuit, and nothing else starts until it ends.
+//!   A sweep that no day lets go so is cancelled and told.
 //!
 //! A large backfill waits for a person first. One bucket has one scan at a time.
 
