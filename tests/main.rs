@@ -19,6 +19,7 @@ mod stories {
     mod operator;
     mod path;
     mod scan;
+    mod scan_edges;
     mod settle;
     mod stack;
     mod trouble;

@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 
 use resilver_emulator::world::audit::Ground;
-use resilver_heal::time::minutes;
-use resilver_tests::exercise::{NAMED, Record, named, tagged};
-use resilver_tests::stack::{PHOTOS, account, changed};
-use resilver_tests::{SOURCE, STATE, Scene, Trouble};
+use resilver_tests::exercise::{Record, named, tagged};
+use resilver_tests::stack::{PHOTOS, changed, outcome, template};
+use resilver_tests::{SOURCE, STATE};
 use serde_json::Value;
 
 /// What AWS does in the name of a role, or is allowed by a queue: actions, who is allowed them, who does
@@ -286,41 +285,10 @@ fn without(document: &mut Value, id: &str, sid: &str, part: &Part) {
     }
 }
 
-/// What a day with a failure comes to: what was healed, said and let go, or why nothing was deployed; and what was
-/// denied.
-async fn outcome(change: impl FnOnce(&mut Value)) -> (String, BTreeSet<(String, String)>) {
-    let emulator = account().await;
-    // No sweep, which would heal what nothing else does.
-    let answers = NAMED.into_iter().chain([("SweepDays", "0")]);
-    let answers = answers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let staged = Scene::staged(emulator.clone(), changed(change), &answers).await;
-    let said = match staged {
-        Err(why) => why.to_string(),
-        Ok(scene) => {
-            scene.make(Trouble::Denied(0), true);
-            scene.put_many(3).await;
-            scene.app.run_for(minutes(12)).await;
-            scene.make(Trouble::Denied(0), false);
-            scene.app.run_for(minutes(60)).await;
-            let drop = scene.app.reconfigure(|it| drop(it.insert("Buckets".into(), SOURCE.into())));
-            let left = drop.await.map(|()| !scene.hears(PHOTOS));
-            let head = scene.app.head(&scene.bucket).await.unwrap();
-            let healed = head.map(|head| head.totals.healed);
-            format!("healed {healed:?}, left {left:?}, said {:?}", scene.said())
-        }
-    };
-    let denied = emulator.with(|world| {
-        let denied = world.audit.uses().into_iter().filter(|it| !it.allowed);
-        let ours = denied.filter(|it| it.role.contains("/resilver-"));
-        ours.map(|it| (it.role.split("resilver-").nth(1).unwrap().to_owned(), it.action)).collect()
-    });
-    (said, denied)
-}
-
 #[tokio::test]
 async fn a_permission_that_is_taken_away_is_missed_and_that_is_seen() {
-    let (whole, denied) = outcome(|_| {}).await;
-    assert!(whole.contains("healed Some(3), left Ok(true)"), "{whole}");
+    let (whole, denied) = outcome(template()).await;
+    assert!(whole.contains("healed Some(3), heard true, left Ok(true)"), "{whole}");
     assert!(denied.is_empty(), "{denied:?}");
     let (action, resource) = (Part::Action, Part::Resource);
     for (id, sid, part, denied_action, seen) in [
@@ -364,7 +332,7 @@ async fn a_permission_that_is_taken_away_is_missed_and_that_is_seen() {
             "healed None",
         ),
     ] {
-        let (said, denied) = outcome(|document| without(document, id, sid, &part)).await;
+        let (said, denied) = outcome(changed(|document| without(document, id, sid, &part))).await;
         let role = if id == "LetGoPolicy" { "EnrollRole" } else { id };
         let missed =
             |(of, action): &(String, String)| of.starts_with(role) && action == denied_action;

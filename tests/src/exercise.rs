@@ -17,7 +17,7 @@ use resilver_emulator::stack::Answers;
 use resilver_emulator::world::audit::{Ground, Use};
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::jobs::Status;
-use resilver_emulator::world::{Millis, World};
+use resilver_emulator::world::{Millis, World, trail};
 use resilver_heal::backfill::{Backfill, ObjectStatus, Scope};
 use resilver_heal::scan;
 use resilver_heal::state::StateKey;
@@ -28,6 +28,7 @@ use crate::configuration::{delete, put, rule, sdk, version};
 use crate::enrolment::topic;
 use crate::stack::{PHOTOS, account, answers, template};
 use crate::{REPLICAS, ROLE, SOURCE, STATE, Scene, Trouble};
+use resilver_heal::change::REPAIRS;
 
 fn refuse() -> Verdict {
     Verdict::Refuse { code: "AccessDenied".into(), status: 403 }
@@ -152,6 +153,13 @@ async fn changes(scene: &Scene) {
     let rules = ReplicationConfiguration::builder().role(ROLE).set_rules(Some(twice.into()));
     let call = s3.put_bucket_replication().bucket(SOURCE);
     call.replication_configuration(rules.build().unwrap()).send().await.unwrap_err();
+    for (service, calls) in REPAIRS {
+        for call in calls {
+            scene.world(|world| {
+                trail::changed(world, service, call, &[("bucketName", Some(REPLICAS[0]))]);
+            });
+        }
+    }
     delete(scene).await;
     version(scene, SOURCE, BucketVersioningStatus::Suspended).await;
     scene.pass(hours(2)).await;

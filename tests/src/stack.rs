@@ -12,9 +12,11 @@ use resilver_emulator::world::audit::Ground;
 use resilver_emulator::world::{Config, World};
 use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
+use resilver_heal::time::minutes;
 use serde_json::Value;
 
-use crate::{SOURCE, Scene, setup};
+use crate::exercise::NAMED;
+use crate::{SOURCE, Scene, Trouble, setup};
 
 /// Another source bucket, which nothing replicates.
 pub const PHOTOS: &str = "photos";
@@ -91,4 +93,37 @@ fn limits(app: &App) -> Limits {
         functions.find_map(|it| it.environment.get("RESILVER_LIMITS").cloned())
     };
     serde_json::from_str(&app.emulator.with(given).unwrap()).unwrap()
+}
+
+/// What an hour with a failure comes to under a template: what was healed, heard, let go and said, or why
+/// nothing was deployed; and what was denied to the stack's roles.
+pub async fn outcome(template: Arc<Template>) -> (String, BTreeSet<(String, String)>) {
+    let emulator = account().await;
+    // No sweep, which would heal what nothing else does.
+    let mut given = answers(NAMED);
+    given.insert("SweepDays".into(), "0".into());
+    let said = match Scene::staged(emulator.clone(), template, &given).await {
+        Err(why) => why.to_string(),
+        Ok(scene) => hour(&scene).await,
+    };
+    let denied = emulator.with(|world| {
+        let denied = world.audit.uses().into_iter().filter(|it| !it.allowed);
+        let ours = denied.filter(|it| it.role.contains("/resilver-"));
+        ours.map(|it| (it.role.split("resilver-").nth(1).unwrap().to_owned(), it.action)).collect()
+    });
+    (said, denied)
+}
+
+async fn hour(scene: &Scene) -> String {
+    scene.make(Trouble::Denied(0), true);
+    scene.put_many(3).await;
+    scene.app.run_for(minutes(12)).await;
+    scene.make(Trouble::Denied(0), false);
+    scene.app.run_for(minutes(60)).await;
+    let heard = scene.hears(SOURCE);
+    let one = |answers: &mut Answers| drop(answers.insert("Buckets".into(), SOURCE.into()));
+    let left = scene.app.reconfigure(one).await.map(|()| !scene.hears(PHOTOS));
+    let head = scene.app.head(&scene.bucket).await.unwrap();
+    let healed = head.map(|head| head.totals.healed);
+    format!("healed {healed:?}, heard {heard}, left {left:?}, said {:?}", scene.said())
 }

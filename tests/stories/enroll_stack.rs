@@ -92,12 +92,17 @@ async fn a_bucket_that_cannot_be_heard_fails_the_deployment_with_the_sentence_th
 }
 
 #[tokio::test]
-async fn a_change_that_fails_lets_nothing_go() {
+async fn a_change_that_fails_lets_nothing_go_and_enrols_nothing() {
     let scene = Scene::new().await;
     scene.bucket("photos").await;
     succeeded(&scene.stack(&scene.enroll("photos", ""), "Create").await);
     failed(&scene.stack(&scene.enroll("none-such", ""), "Update").await, &["none-such"]);
     assert!(scene.hears("photos"), "it is wanted again when the change is undone");
+    scene.bucket("videos").await;
+    let more = scene.enroll("photos,videos,none-such", "");
+    failed(&scene.stack(&more, "Update").await, &["none-such"]);
+    assert!(scene.hears("photos") && !scene.hears("videos"), "what is new is let go at once");
+    assert_eq!(scene.enrolled("videos").await, None);
     succeeded(&scene.stack(&scene.enroll("photos", ""), "Update").await);
 }
 

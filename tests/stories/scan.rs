@@ -13,18 +13,18 @@ use resilver_tests::{Given, REPLICAS, SOURCE, Scene, Trouble};
 use serde_json::json;
 
 /// A scene whose bucket is swept every week, or one with other limits.
-async fn swept(limits: Limits) -> Scene {
+pub(super) async fn swept(limits: Limits) -> Scene {
     let mut scene = Scene::settled(Given { app: Options::default(), ..Given::default() }).await;
     scene.limit(limits);
     scene
 }
 
-fn weekly() -> Limits {
+pub(super) fn weekly() -> Limits {
     Limits { sweep_days: 7, ..Limits::default() }
 }
 
 /// Versions that failed and that nobody was told of.
-async fn unheard(scene: &Scene, number: usize) -> Vec<(String, String)> {
+pub(super) async fn unheard(scene: &Scene, number: usize) -> Vec<(String, String)> {
     let notifications = scene.take_notifications();
     scene.make(Trouble::Unversioned(0), true);
     let put = scene.put_many(number).await;
@@ -35,20 +35,20 @@ async fn unheard(scene: &Scene, number: usize) -> Vec<(String, String)> {
 }
 
 /// Versions from before the replication configuration.
-async fn before(scene: &Scene, number: usize) -> Vec<(String, String)> {
+pub(super) async fn before(scene: &Scene, number: usize) -> Vec<(String, String)> {
     let rules = scene.take_rules();
     let put = scene.put_many(number).await;
     scene.put_rules(rules);
     put
 }
 
-async fn are_whole(scene: &Scene, put: &[(String, String)]) {
+pub(super) async fn are_whole(scene: &Scene, put: &[(String, String)]) {
     for (key, id) in put {
         assert!(scene.bytes(REPLICAS[0], key, id).await.is_some(), "{key} {id}");
     }
 }
 
-fn statuses(scene: &Scene) -> Vec<Status> {
+pub(super) fn statuses(scene: &Scene) -> Vec<Status> {
     scene.world(|world| world.jobs.iter().map(|job| job.status).collect())
 }
 
@@ -89,7 +89,13 @@ async fn a_bucket_that_is_not_enrolled_is_not_swept() {
     scene.app.reconfigure(|answers| drop(other(answers))).await.unwrap();
     scene.put_many(1).await;
     scene.run(days(2)).await;
-    assert_eq!(scene.jobs(), 0);
+    let of = |part: &str| {
+        let named = |it: &Option<String>| it.as_deref().is_some_and(|text| text.contains(part));
+        scene.world(|world| world.jobs.iter().filter(|it| named(&it.request.description)).count())
+    };
+    assert_eq!(of(&format!("/{SOURCE}/")), 0);
+    // One that has no rules is asked for once, and not again and again, since S3 cannot list it.
+    assert_eq!(of(REPLICAS[0]), 1);
 }
 
 #[tokio::test]

@@ -105,6 +105,18 @@ impl Room {
         self.jobs > 0 && self.dollars >= job_micro_usd(0) + fee_micro_usd
     }
 
+    /// What is left beside a job of so many rows that starts at the same time.
+    #[must_use]
+    pub fn less(self, rows: u64) -> Self {
+        Self {
+            slots: self.slots.saturating_sub(1),
+            jobs: self.jobs.saturating_sub(1),
+            rows_left: self.rows_left.saturating_sub(rows),
+            dollars: self.dollars.saturating_sub(job_micro_usd(rows)),
+            ..self
+        }
+    }
+
     /// Whether a suspended job of so many rows, whose fee is paid, may go.
     pub fn goes(&self, rows: u64, by_person: bool) -> bool {
         self.slots > 0

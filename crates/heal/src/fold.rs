@@ -13,7 +13,7 @@ use crate::listing::ListedRow;
 use crate::plan::PlanId;
 use crate::reason::Reason;
 use crate::run::{ObjectVersion, Row};
-use crate::scan::{Scan, Stage, Take};
+use crate::scan::{Scan, Take};
 use crate::segment::{FailureRow, Said};
 use crate::summary::{Ended, Settled};
 use crate::time::Timestamp;
@@ -71,7 +71,7 @@ impl Landing {
             true => flight.rows.saturating_sub(settled.reported()),
             false => settled.succeeded,
         };
-        let alone = scan.is_some_and(|scan| scan.stage == Stage::GoesAlone);
+        let alone = scan.is_some_and(Scan::is_beside_the_ledger);
         Self { at: settled.at, complete, succeeded, failures_only, alone }
     }
 

@@ -92,7 +92,11 @@ impl Asked<'_> {
             return;
         }
         let Decision { scanning, notices, marks, .. } = decision;
-        self.scans(circuits).decide(scanning, &self.plan, marks.plan.is_some(), notices);
+        let mut scans = self.scans(circuits);
+        if let Some((_, rows)) = &marks.plan {
+            scans.room = scans.room.less(rows + marks.canaries.len() as u64);
+        }
+        scans.decide(scanning, &self.plan, marks.plan.is_some(), notices);
         if scanning.begins {
             for circuit in circuits.iter_mut().filter(|c| c.cause().is_none() && c.is_due(self.now))
             {
@@ -289,7 +293,7 @@ impl Asked<'_> {
         let scan = decision.scanning.scan.as_ref();
         let busy = self.head.launching.is_some()
             || decision.paused.is_some()
-            || scan.is_some_and(|scan| scan.excludes(circuits, self.limits));
+            || scan.is_some_and(|scan| scan.excludes(circuits, self.limits, &self.room));
         if busy || circuits.iter().any(|circuit| circuit.holds_launches(self.now)) {
             return;
         }

@@ -173,6 +173,12 @@ impl Limits {
         minutes(self.launch_wait_minutes)
     }
 
+    /// Whether so many rows may go in one day, if nothing else does: if not, one job never has room for
+    /// them, however long it waits.
+    pub fn a_day_allows(&self, rows: u64) -> bool {
+        rows <= self.day_rows_max && rows.saturating_mul(ROW_MICRO_USD) <= self.day_micro_usd_max
+    }
+
     /// What makes no sense in them: with it nothing would ever be launched, or AWS would have to
     /// refuse.
     pub fn problems(&self) -> Vec<String> {

@@ -102,6 +102,8 @@ fn dollars(micro_usd: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
+
     use super::*;
     use crate::key::Bucket;
     use crate::ledger::{Counts, Totals};

@@ -4,9 +4,11 @@
 //!
 //! * Where the ledger has none of its versions, the ledger takes them in as being in flight, and the
 //!   job goes as it is: no second job has to be paid for.
-//! * Where the ledger has some, it takes in the others as waiting, and the job is cancelled.
+//! * Where the ledger has some, or the rest are more than a day allows, it takes them in as waiting, and
+//!   the job is cancelled: they go in pieces.
 //! * Where the manifest cannot be read, or is longer than the ledger should be, the job goes *alone*:
-//!   once the bucket has nothing in flight and no open circuit, and nothing else starts until it ends.
+//!   once the bucket has nothing in flight and no open circuit, and nothing else starts until it ends. A sweep that
+//!   no day lets go so is cancelled and told.
 //!
 //! A large backfill waits for a person first. One bucket has one scan at a time.
 
@@ -145,7 +147,8 @@ impl Purpose {
         match self {
             Self::Sweep => true,
             Self::Backfill(backfill) => {
-                backfill.confirmed || rows <= limits.backfill_rows_unconfirmed_max
+                let small = rows <= limits.backfill_rows_unconfirmed_max;
+                backfill.confirmed || (small && limits.a_day_allows(rows))
             }
         }
     }
@@ -170,13 +173,29 @@ impl Scan {
     }
 
     /// Whether nothing else may start in the bucket.
-    pub fn excludes(&self, circuits: &[Circuit], limits: &Limits) -> bool {
+    pub fn excludes(&self, circuits: &[Circuit], limits: &Limits, room: &Room) -> bool {
         match self.stage {
             Stage::GoesAlone => true,
-            // What is in flight lands first. With a circuit open, its canaries go on.
-            Stage::Alone { rows } => circuits.is_empty() && self.purpose.may_go(rows, limits),
+            // What is in flight lands first. With a circuit open, its canaries go on; and so does all
+            // else while there is no room for the scan, which may be until tomorrow.
+            Stage::Alone { rows } => {
+                circuits.is_empty()
+                    && self.purpose.may_go(rows, limits)
+                    && room.goes(rows, self.purpose.by_person())
+            }
             _ => false,
         }
+    }
+
+    /// Whether its rows are more than any day lets go, and no person has said that they may.
+    fn is_too_much(&self, rows: u64, limits: &Limits) -> bool {
+        self.purpose == Purpose::Sweep && !limits.a_day_allows(rows)
+    }
+
+    /// Whether the ledger never had its rows: what its report says failed comes in now. A job that still
+    /// waited for us was let go by a person, in the console.
+    pub(crate) fn is_beside_the_ledger(&self) -> bool {
+        !matches!(self.stage, Stage::Goes | Stage::Drops)
     }
 
     /// Whether a job that ended so has only been declined: by who cancelled it while it waited, or by
@@ -285,8 +304,9 @@ pub fn is_due(head: &Head, now: Timestamp, limits: &Limits, sweeps: bool) -> boo
         Some(Scan { stage: Stage::Listed { rows, .. }, purpose, .. }) => {
             purpose.may_go(*rows, limits)
         }
-        Some(Scan { stage: Stage::Alone { rows }, purpose, .. }) => {
-            purpose.may_go(*rows, limits) && head.circuits.is_empty() && !others
+        Some(scan @ Scan { stage: Stage::Alone { rows }, purpose, .. }) => {
+            let alone = head.circuits.is_empty() && !others;
+            purpose.may_go(*rows, limits) && (alone || scan.is_too_much(*rows, limits))
         }
         Some(_) => false,
     }
@@ -330,15 +350,25 @@ impl Scans<'_> {
         let whole = ended.is_some_and(|settled| settled.ended == Ended::Complete);
         let nothing = ended.is_some_and(Settled::found_nothing);
         let declined = ended.is_some_and(|settled| scan.is_declined(settled.ended));
+        let unlistable = scan.stage == Stage::Lists
+            && ended.is_some_and(|settled| settled.ended == Ended::Failed);
         let cancelled = ended.is_some_and(|settled| settled.ended == Ended::Cancelled);
         let again = match scan.stage {
             Stage::Goes | Stage::Drops => false,
-            Stage::Listed { .. } | Stage::Alone { .. } | Stage::Lists => !nothing && !declined,
+            // Whole: a person let it go in the console.
+            Stage::Listed { .. } | Stage::Alone { .. } | Stage::Lists => {
+                !nothing && !declined && !whole
+            }
             Stage::GoesAlone => !whole && !cancelled,
         };
         match (&scan.purpose, again) {
-            (Purpose::Backfill(backfill), true) => scanning.backfills.insert(0, backfill.clone()),
-            (Purpose::Sweep, true) => scanning.swept = None,
+            (Purpose::Backfill(backfill), true) => {
+                // What a person let go is paid for, and was not to be paid for twice.
+                let confirmed = backfill.confirmed && scan.stage != Stage::GoesAlone;
+                scanning.backfills.insert(0, Backfill { confirmed, ..backfill.clone() });
+            }
+            // One that S3 cannot list is told, and looked at again when the next sweep is due.
+            (Purpose::Sweep, true) if !unlistable => scanning.swept = None,
             (Purpose::Backfill(backfill), false) if nothing => {
                 let fact = NoticeFact::BackfillEmpty { backfill: backfill.id.clone() };
                 notices.push(Notice::new(&self.head.bucket, self.now, backfill.at, fact));
@@ -359,7 +389,7 @@ impl Scans<'_> {
     ) {
         match scanning.scan.clone() {
             Some(scan) => scanning.scan = Some(self.goes_on(scan, scanning, notices)),
-            None if !launches => self.starts(scanning, plan),
+            None if !launches => self.starts(scanning, plan, notices),
             None => {}
         }
     }
@@ -371,7 +401,7 @@ impl Scans<'_> {
             Stage::Listed { .. } if scan.runs(self.head, self.now, self.limits).is_empty() => {
                 scan.stage.clone()
             }
-            Stage::Listed { .. } if known > 0 || new == 0 => {
+            Stage::Listed { .. } if known > 0 || new == 0 || scan.is_too_much(new, self.limits) => {
                 scanning.take = Some(Take::Wait);
                 self.found(&scan, new, notices);
                 Stage::Drops
@@ -380,6 +410,10 @@ impl Scans<'_> {
                 scanning.take = Some(Take::Fly);
                 self.found(&scan, new, notices);
                 Stage::Goes
+            }
+            Stage::Alone { rows } if scan.is_too_much(rows, self.limits) => {
+                notices.push(self.too_much(&scan, rows));
+                Stage::Drops
             }
             Stage::Alone { rows }
                 if scan.purpose.may_go(rows, self.limits)
@@ -399,8 +433,13 @@ impl Scans<'_> {
         self.head.launching.is_none() && self.head.flights.keys().all(|other| other == plan)
     }
 
-    fn starts(&self, scanning: &mut Scanning, plan: &PlanId) {
+    fn starts(&self, scanning: &mut Scanning, plan: &PlanId, notices: &mut Vec<Notice>) {
         let fee = fee_micro_usd(self.limits.bucket_objects);
+        if let Some(first) = scanning.backfills.first()
+            && job_micro_usd(0) + fee > self.limits.day_micro_usd_max
+        {
+            notices.push(self.too_dear(first));
+        }
         let held = self.circuits.iter().any(|circuit| circuit.holds_launches(self.now));
         if self.head.paused(self.now).is_some() || held || !self.room.lists(fee) {
             return;
@@ -418,6 +457,30 @@ impl Scans<'_> {
         let (plan, at, stage) = (plan.clone(), self.now, Stage::Lists);
         scanning.scan = Some(Scan { plan, at, purpose, stage });
         scanning.begins = true;
+    }
+
+    /// A sweep that cannot go in pieces, since its list cannot be read, and is too much for a day.
+    fn too_much(&self, scan: &Scan, rows: u64) -> Notice {
+        let fact = NoticeFact::Found {
+            code: "sweep-too-large".to_owned(),
+            subject: self.head.bucket.to_string(),
+            what: format!("a sweep found {rows} versions, more than the limits of a day allow"),
+            remedy: "raise the rows and dollars of a day; or let launch read generated/ in the \
+                     state bucket, and job_rows_max be as many, so that they go in pieces"
+                .to_owned(),
+        };
+        Notice::new(&self.head.bucket, self.now, scan.at, fact)
+    }
+
+    /// A backfill that can never begin: to make its list costs more than a day may.
+    fn too_dear(&self, backfill: &Backfill) -> Notice {
+        let fact = NoticeFact::Found {
+            code: "listing-too-dear".to_owned(),
+            subject: self.head.bucket.to_string(),
+            what: "a backfill waits, whose list alone costs more than a day may".to_owned(),
+            remedy: "raise the dollars of a day".to_owned(),
+        };
+        Notice::new(&self.head.bucket, self.now, backfill.at, fact)
     }
 
     /// A sweep that found something says so.

@@ -75,8 +75,9 @@ impl Survey {
     ) {
         match folded.listed {
             Some(Listed::New) => self.listed.0 += 1,
-            Some(Listed::Known) => self.listed.1 += 1,
-            Some(Listed::Left) | None => {}
+            // One that left may come back any time, and then must not be in the scan's job.
+            Some(Listed::Known | Listed::Left) => self.listed.1 += 1,
+            None => {}
         }
         let entry = folded.entry;
         for effect in effects {

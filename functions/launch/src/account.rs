@@ -53,19 +53,18 @@ pub(crate) enum Claim {
 
 impl Claim {
     /// What the head that is to be takes more than the head that is.
-    pub(crate) fn of(head: &Head, next: &Head) -> Option<Self> {
+    pub(crate) fn of(head: &Head, next: &Head) -> Vec<Self> {
         let goes = |scan: &&Scan| matches!(scan.stage, Stage::Goes | Stage::GoesAlone);
         let went = head.scan.as_ref().filter(goes).is_some();
-        match (&next.launching, next.scan.as_ref()) {
-            (Some(plan), Some(scan)) if head.launching.is_none() && scan.plan == *plan => {
-                Some(Self::Scan(plan.clone()))
-            }
-            (Some(plan), _) if head.launching.is_none() => Some(Self::Plan(plan.clone())),
-            (_, Some(scan)) if goes(&scan) && !went => {
-                Some(Self::LetGo(scan.plan.clone(), scan.purpose.by_person()))
-            }
-            _ => None,
-        }
+        let scan = next.scan.as_ref();
+        let starts = next.launching.as_ref().filter(|_| head.launching.is_none());
+        let starts = starts.map(|plan| match scan.is_some_and(|scan| scan.plan == *plan) {
+            true => Self::Scan(plan.clone()),
+            false => Self::Plan(plan.clone()),
+        });
+        let let_go = scan.filter(goes).filter(|_| !went);
+        let let_go = let_go.map(|scan| Self::LetGo(scan.plan.clone(), scan.purpose.by_person()));
+        starts.into_iter().chain(let_go).collect()
     }
 }
 

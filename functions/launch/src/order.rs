@@ -153,13 +153,13 @@ async fn attempt(
     laws::time_goes_on(&held.head, now)?;
     laws::nowhere_is_nowhere(&next)?;
     let claims = Claim::of(&held.head, &next);
-    if !account::settle(ctx, &next, &news, claims.as_slice(), now).await? {
+    if !account::settle(ctx, &next, &news, &claims, now).await? {
         return Ok(None);
     }
     let starts = held.head.launching.is_none() && next.launching.is_some();
     let listed = forgotten_runs(&held.head, &next);
     if !swap(ctx, held, next, &launch_id).await? {
-        give_back(ctx, bucket, claims.as_ref()).await?;
+        give_back(ctx, bucket, &claims).await?;
         return Ok(None);
     }
     later = carry_on(ctx, held, woken, starts).await?.or(later);
@@ -218,15 +218,19 @@ async fn earlier_plans(ctx: &Ctx, held: &mut Held, woken: &Woken) -> Result<Earl
     }
 }
 
-/// Gives the share of a plan back whose swap was lost, unless the head names the plan all the same:
+/// Gives the shares of plans back whose swap was lost, unless the head names the plan all the same:
 /// the swap was won, and another launch has gone on from it.
-async fn give_back(ctx: &Ctx, bucket: &Bucket, claim: Option<&Claim>) -> Result<(), LaunchError> {
-    let Some(claim) = claim else { return Ok(()) };
-    let head = ctx.store.get_json::<Head>(&StateKey::Head(bucket).to_string()).await?;
-    match head.is_some_and(|head| claim.is_of(&head.value)) {
-        true => Ok(()),
-        false => account::untake(ctx, claim).await,
+async fn give_back(ctx: &Ctx, bucket: &Bucket, claims: &[Claim]) -> Result<(), LaunchError> {
+    if claims.is_empty() {
+        return Ok(());
     }
+    let head = ctx.store.get_json::<Head>(&StateKey::Head(bucket).to_string()).await?;
+    for claim in claims {
+        if !head.as_ref().is_some_and(|head| claim.is_of(&head.value)) {
+            account::untake(ctx, claim).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs of listed versions that are not needed any more.

@@ -99,3 +99,25 @@ fn a_custom_resource_that_fails_fails_the_stack_with_its_reason() {
     asked(&mut world, &mut stack);
     assert!(stack.give_up().what.contains("did not answer"));
 }
+
+#[test]
+fn a_change_that_failed_is_asked_for_again_and_undone_from_where_it_stopped() {
+    let text = format!("{CUSTOM}{FUNCTION}");
+    let mut world = world();
+    let mut stack = begin(&world, &text, &[]).unwrap();
+    let create = asked(&mut world, &mut stack);
+    stack.answer(&told(&create, "SUCCESS", "one")).unwrap();
+    assert_eq!(stack.go_on(&mut world).unwrap(), Progress::Done);
+    let same = Arc::clone(stack.template());
+    stack.update(Arc::clone(&same), &answers(&[("Buckets", "a,b")])).unwrap();
+    let update = asked(&mut world, &mut stack);
+    stack.answer(&told(&update, "FAILED", "one")).unwrap_err();
+    stack.update(Arc::clone(&same), &answers(&[])).unwrap();
+    let undo = asked(&mut world, &mut stack);
+    assert_eq!(undo["ResourceProperties"]["Buckets"], json!(["a"]));
+    assert_eq!(undo["OldResourceProperties"]["Buckets"], json!(["a", "b"]));
+    stack.answer(&told(&undo, "SUCCESS", "one")).unwrap();
+    assert_eq!(stack.go_on(&mut world).unwrap(), Progress::Done);
+    stack.update(same, &answers(&[])).unwrap();
+    assert_eq!(stack.go_on(&mut world).unwrap(), Progress::Done, "nothing has changed");
+}
