@@ -39,8 +39,9 @@ pub async fn publish(clients: &Clients, bus: &str, entries: Vec<Entry>) -> Resul
         .collect();
     for entries in entries.chunks(ENTRIES_MAX) {
         let request = clients.events.put_events().set_entries(Some(entries.to_vec()));
-        let output =
-            request.send().await.map_err(|error| AwsError::of("PutEvents", bus, &error))?;
+        let output = Box::pin(request.send())
+            .await
+            .map_err(|error| AwsError::of("PutEvents", bus, &error))?;
         let refused = output.entries().iter().find(|entry| entry.error_code().is_some());
         if let Some(entry) = refused {
             let (code, why) = (entry.error_code(), entry.error_message().unwrap_or_default());

@@ -59,7 +59,7 @@ pub async fn create(clients: &Clients, request: &JobRequest) -> Result<String, A
             call = call.manifest_generator(generator);
         }
     }
-    let output = call.send().await;
+    let output = Box::pin(call.send()).await;
     let output = output.map_err(|error| AwsError::of("CreateJob", &request.description, &error))?;
     let id = output.job_id().map(str::to_owned);
     id.ok_or_else(|| AwsError::local("CreateJob", &request.description, "no job id came back"))
@@ -122,7 +122,7 @@ fn generator(source: &JobSource) -> Result<JobManifestGenerator, BuildError> {
 /// Describes a job; `None` if S3 does not know it.
 pub async fn describe(clients: &Clients, id: &str) -> Result<Option<Job>, AwsError> {
     let call = clients.s3control.describe_job().account_id(&clients.account).job_id(id);
-    let output = match call.send().await {
+    let output = match Box::pin(call.send()).await {
         Ok(output) => output,
         Err(error) => {
             let problem = AwsError::of("DescribeJob", id, &error);

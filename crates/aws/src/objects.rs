@@ -18,7 +18,7 @@ pub async fn head(
     version: &str,
 ) -> Result<Option<Head>, AwsError> {
     let request = clients.s3.head_object().bucket(bucket).key(key).version_id(version);
-    match request.send().await {
+    match Box::pin(request.send()).await {
         Ok(output) => {
             let replication = output.replication_status().map(|s| s.as_str().to_owned());
             Ok(Some(Head { replication }))

@@ -245,7 +245,7 @@ impl LineWriter {
         let request = self.store.clients.s3.create_multipart_upload().bucket(&self.store.bucket);
         let request = request.key(&self.key).content_type("text/csv");
         let request = request.server_side_encryption(ServerSideEncryption::Aes256);
-        let output = request.send().await;
+        let output = Box::pin(request.send()).await;
         let output =
             output.map_err(|error| self.store.error("CreateMultipartUpload", &self.key, &error))?;
         Ok(Upload { id: output.upload_id().unwrap_or_default().to_owned(), parts: Vec::new() })

@@ -246,7 +246,7 @@ impl Store {
             Condition::Absent => request.if_none_match("*"),
             Condition::Is(etag) => request.if_match(*etag),
         };
-        match request.send().await {
+        match Box::pin(request.send()).await {
             Ok(output) => Ok(output.e_tag().unwrap_or_default().to_owned()),
             Err(error) => Err(self.error("PutObject", key, &error)),
         }
@@ -303,8 +303,9 @@ impl Store {
             let delete =
                 delete.build().map_err(|why| AwsError::local("DeleteObjects", first, why))?;
             let request = self.clients.s3.delete_objects().bucket(&self.bucket).delete(delete);
-            let output =
-                request.send().await.map_err(|error| self.error("DeleteObjects", first, &error))?;
+            let output = Box::pin(request.send())
+                .await
+                .map_err(|error| self.error("DeleteObjects", first, &error))?;
             if let Some(error) = output.errors().first() {
                 let target = format!("s3://{}/{}", self.bucket, error.key().unwrap_or_default());
                 let why = error.message().unwrap_or("not deleted");

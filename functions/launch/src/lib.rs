@@ -106,7 +106,7 @@ impl Ctx {
 /// A change in the account that may be a repair launches only the buckets that it makes a canary due in.
 pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, LaunchError> {
     if let Some(detail) = event.get("detail") {
-        return change::handle(ctx, woken, detail).await;
+        return Box::pin(change::handle(ctx, woken, detail)).await;
     }
     let first_error = account::forget(ctx, woken.now).await.err();
     let mut buckets: Vec<_> = buckets(ctx, woken).await?.into_iter().collect();
@@ -128,7 +128,8 @@ async fn launch_all(
     let (mut launched, mut first_error) = (Vec::new(), None);
     for (bucket, known) in buckets {
         let span = info_span!("launch", bucket = bucket.as_str());
-        let launch = order::launch(ctx, &bucket, woken, known);
+        // On the heap: with all that it holds while it waits, it is too large for a small stack.
+        let launch = Box::pin(order::launch(ctx, &bucket, woken, known));
         match launch.instrument(span).await {
             Ok(Launched::Idle) => {}
             Ok(outcome) => {

@@ -94,7 +94,7 @@ pub(crate) async fn launch(
 ) -> Result<Launched, LaunchError> {
     for _ in 0..TRIES {
         let mut held = read_head(ctx, bucket, woken).await?;
-        let attempted = attempt(ctx, &mut held, woken, known).await;
+        let attempted = Box::pin(attempt(ctx, &mut held, woken, known)).await;
         if matches!(attempted, Ok(None)) {
             continue;
         }
@@ -139,7 +139,7 @@ async fn attempt(
     let mut written = Written::default();
     if news.has_rows() || due {
         let fold = Fold { ctx, head: &held.head, news: &news, given, launch_id: &launch_id, known };
-        written = match fold.run(&mut next).await {
+        written = match Box::pin(fold.run(&mut next)).await {
             Ok(written) => written,
             Err(problem) if stream::is_gone(&problem) => {
                 let missing = is_our_run(&problem, &held.head) && !has_moved(ctx, held).await?;

@@ -73,3 +73,39 @@ pub fn changed(world: &mut World, service: &str, call: &str, parameters: &[(&str
     let given = given.map(|(name, value)| (name, Value::from(value)));
     tell(world, service, call, given.collect(), None);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Config;
+
+    /// The calls that a world of this kind tells of, of those made here.
+    fn told(config: Config) -> Vec<String> {
+        let mut world = World::new(config);
+        for (service, call) in [
+            ("iam", "PutRolePolicy"),
+            ("iam", "GetRolePolicy"),
+            ("kms", "EnableKey"),
+            ("kms", "ListKeys"),
+        ] {
+            changed(&mut world, service, call, &[("roleName", Some("replication")), ("no", None)]);
+        }
+        let tasks = world.agenda.iter().filter_map(|(_, task)| match task {
+            Task::BusEvent(event) => Some(&event.detail),
+            _ => None,
+        });
+        let told = tasks.map(|it| {
+            assert_eq!(it["requestParameters"], json!({"roleName": "replication"}));
+            format!("{} {}", it["eventSource"], it["eventName"]).replace('"', "")
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn what_only_reads_is_not_told_and_iam_is_told_of_in_one_region() {
+        let (role, key) = ("iam.amazonaws.com PutRolePolicy", "kms.amazonaws.com EnableKey");
+        assert_eq!(told(Config::default()), [role, key]);
+        assert_eq!(told(Config { region: "eu-central-1".into(), ..Config::default() }), [key]);
+        assert!(told(Config { trail: false, ..Config::default() }).is_empty());
+    }
+}
