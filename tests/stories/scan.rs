@@ -94,8 +94,17 @@ async fn a_bucket_that_is_not_enrolled_is_not_swept() {
         scene.world(|world| world.jobs.iter().filter(|it| named(&it.request.description)).count())
     };
     assert_eq!(of(&format!("/{SOURCE}/")), 0);
-    // One that has no rules is asked for once, and not again and again, since S3 cannot list it.
-    assert_eq!(of(REPLICAS[0]), 1);
+    assert_eq!(of(REPLICAS[0]), 0, "nor is one without rules, which S3 could not list");
+}
+
+#[tokio::test]
+async fn a_sweep_that_s3_cannot_list_waits_for_the_next_one() {
+    let scene = swept(weekly()).await;
+    let role = scene.job_role();
+    scene.world(|world| world.iam.role_mut(&role).unwrap().trust.clear());
+    scene.put_many(1).await;
+    scene.run(days(2)).await;
+    assert_eq!(statuses(&scene), [Status::Failed]);
 }
 
 #[tokio::test]
