@@ -80,7 +80,7 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, Ba
     let mut first_error = None;
     for bucket in &buckets {
         let span = info_span!("look", bucket = bucket.as_str());
-        match bucket::look(ctx, bucket, woken, by_event).instrument(span).await {
+        match Box::pin(bucket::look(ctx, bucket, woken, by_event)).instrument(span).await {
             Ok(planned) if planned > 0 => info!(bucket = bucket.as_str(), planned, "backfills"),
             Ok(_) => {}
             Err(problem) => {

@@ -94,7 +94,7 @@ pub async fn handle(ctx: &Ctx, now: Timestamp, event: &Value) -> Result<Value, N
     let (job, plan) = notice.fact.about();
     let (job, plan) = (job.map(tracing::field::display), plan.map(tracing::field::display));
     let span = info_span!("notice", notice = notice.id, bucket = %notice.bucket, job, plan);
-    tell(ctx, now, &notice).instrument(span).await
+    Box::pin(tell(ctx, now, &notice)).instrument(span).await
 }
 
 async fn tell(ctx: &Ctx, now: Timestamp, notice: &Notice) -> Result<Value, NotifyError> {

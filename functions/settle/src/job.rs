@@ -85,7 +85,7 @@ pub(crate) async fn by_poll(
         why: Some("S3 does not know the job".to_owned()),
         code: None,
     };
-    settle(ctx, woken, over).await
+    Box::pin(settle(ctx, woken, over)).await
 }
 
 async fn described(
@@ -121,7 +121,7 @@ async fn described(
         why,
         code: found.failure_reasons.into_iter().next().map(|(code, _)| code),
     };
-    settle(ctx, woken, over).await
+    Box::pin(settle(ctx, woken, over)).await
 }
 
 async fn settle(ctx: &Ctx, woken: &Woken, over: Over) -> Result<Outcome, SettleError> {

@@ -53,7 +53,7 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, Se
     if let Some(id) = named {
         // Whose it is, its Description says.
         let span = info_span!("job", job = id, bucket = field::Empty, plan = field::Empty);
-        looked_at(job::by_event(ctx, woken, id)).instrument(span).await?;
+        looked_at(Box::pin(job::by_event(ctx, woken, id))).instrument(span).await?;
         return Ok(json!({"jobs": 1}));
     }
     let flights = poll::flights(ctx).await?;
@@ -62,7 +62,7 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, Se
     for flight in flights {
         let (bucket, job, plan) = (&flight.bucket, &flight.job, &flight.plan);
         let span = info_span!("job", %job, %bucket, %plan);
-        let looked = looked_at(job::by_poll(ctx, woken, &flight)).instrument(span).await;
+        let looked = looked_at(Box::pin(job::by_poll(ctx, woken, &flight))).instrument(span).await;
         if let Err(problem) = looked {
             first_error.get_or_insert(problem);
         }
