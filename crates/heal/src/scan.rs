@@ -289,6 +289,11 @@ pub fn next_sweep(head: &Head, limits: &Limits) -> Option<Timestamp> {
     Some(head.swept.map_or(Timestamp::default(), |swept| swept.plus_ms(every)))
 }
 
+/// Whether it is due at `now`.
+pub fn sweep_is_due(head: &Head, now: Timestamp, limits: &Limits) -> bool {
+    next_sweep(head, limits).is_some_and(|due| due <= now)
+}
+
 /// Whether a scan asks for a decision at `now`, if nothing else does.
 pub fn is_due(head: &Head, now: Timestamp, limits: &Limits, sweeps: bool) -> bool {
     if head.paused(now).is_some() {
@@ -297,7 +302,7 @@ pub fn is_due(head: &Head, now: Timestamp, limits: &Limits, sweeps: bool) -> boo
     let others = head.flights.len() > usize::from(head.scan.is_some());
     match &head.scan {
         None => {
-            let sweep = sweeps && next_sweep(head, limits).is_some_and(|due| due <= now);
+            let sweep = sweeps && sweep_is_due(head, now, limits);
             let held = head.circuits.iter().any(|circuit| circuit.holds_launches(now));
             !held && (sweep || !head.backfills.is_empty())
         }
@@ -444,8 +449,7 @@ impl Scans<'_> {
         if self.head.paused(self.now).is_some() || held || !self.room.lists(fee) {
             return;
         }
-        let sweep =
-            self.sweeps && next_sweep(self.head, self.limits).is_some_and(|due| due <= self.now);
+        let sweep = self.sweeps && sweep_is_due(self.head, self.now, self.limits);
         let purpose = match scanning.backfills.is_empty() {
             false => Purpose::Backfill(scanning.backfills.remove(0)),
             true if sweep => {

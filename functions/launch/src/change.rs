@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tracing::{error, info};
 
 use crate::order::{read_head, swap};
-use crate::{Ctx, Known, LaunchError, launch_all};
+use crate::{Ctx, Found, LaunchError, launch_all};
 
 /// How often a head that another launch has replaced is read again.
 const TRIES: usize = 5;
@@ -33,10 +33,7 @@ pub(crate) async fn handle(ctx: &Ctx, woken: &Woken, detail: &Value) -> Result<V
             Ok(false) => {}
             Ok(true) => {
                 info!(bucket = bucket.as_str(), call, "a change may be a repair");
-                hurried.push((
-                    bucket,
-                    Known { now: woken.now, enrolled: false, sweeps: false, asked: false },
-                ));
+                hurried.push((bucket, Found::default()));
             }
             Err(problem) => {
                 error!(bucket = bucket.as_str(), error = %problem, "a change is not noted");
@@ -44,11 +41,7 @@ pub(crate) async fn handle(ctx: &Ctx, woken: &Woken, detail: &Value) -> Result<V
             }
         }
     }
-    let (launched, problem) = launch_all(ctx, woken, hurried).await;
-    match first_error.or(problem) {
-        None => Ok(json!({ "launched": launched })),
-        Some(problem) => Err(problem),
-    }
+    launch_all(ctx, woken, hurried, first_error).await
 }
 
 /// Writes it into the bucket's head that its circuits are to be tried, if that is news. It stays there if

@@ -26,7 +26,7 @@ use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::plan::JobSettings;
 use resilver_heal::state::{StatePrefix, bucket_of};
-use resilver_heal::time::{Timestamp, minutes};
+use resilver_heal::time::minutes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tracing::{Instrument, error, info, info_span};
@@ -109,27 +109,25 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, La
         return Box::pin(change::handle(ctx, woken, detail)).await;
     }
     let first_error = account::forget(ctx, woken.now).await.err();
-    let mut buckets: Vec<_> = buckets(ctx, woken).await?.into_iter().collect();
+    let mut buckets: Vec<_> = buckets(ctx).await?.into_iter().collect();
     let first = woken.now.0 / minutes(1) % (buckets.len() as u64).max(1);
     buckets.rotate_left(usize::try_from(first).unwrap_or_default());
-    let (launched, problem) = launch_all(ctx, woken, buckets).await;
-    match first_error.or(problem) {
-        None => Ok(json!({ "launched": launched })),
-        Some(problem) => Err(problem),
-    }
+    launch_all(ctx, woken, buckets, first_error).await
 }
 
-/// Launches these buckets in turn; gives what came of them, and the first of the problems.
+/// Launches these buckets in turn; gives what came of them, or the first of the problems, with the one that
+/// there was before.
 async fn launch_all(
     ctx: &Ctx,
     woken: &Woken,
-    buckets: Vec<(Bucket, Known)>,
-) -> (Vec<Value>, Option<LaunchError>) {
-    let (mut launched, mut first_error) = (Vec::new(), None);
-    for (bucket, known) in buckets {
+    buckets: Vec<(Bucket, Found)>,
+    mut first_error: Option<LaunchError>,
+) -> Result<Value, LaunchError> {
+    let mut launched = Vec::new();
+    for (bucket, found) in buckets {
         let span = info_span!("launch", bucket = bucket.as_str());
         // On the heap: with all that it holds while it waits, it is too large for a small stack.
-        let launch = Box::pin(order::launch(ctx, &bucket, woken, known));
+        let launch = Box::pin(order::launch(ctx, &bucket, woken, found));
         match launch.instrument(span).await {
             Ok(Launched::Idle) => {}
             Ok(outcome) => {
@@ -142,25 +140,23 @@ async fn launch_all(
             }
         }
     }
-    (launched, first_error)
+    match first_error {
+        None => Ok(json!({ "launched": launched })),
+        Some(problem) => Err(problem),
+    }
 }
 
 /// What the listing of all buckets tells of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Known {
-    /// When the listing was made.
-    pub(crate) now: Timestamp,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Found {
     /// It is enrolled.
     pub(crate) enrolled: bool,
-    /// It is to be swept.
-    pub(crate) sweeps: bool,
     /// Backfills of it are asked for.
     pub(crate) asked: bool,
 }
 
-async fn buckets(ctx: &Ctx, woken: &Woken) -> Result<BTreeMap<Bucket, Known>, LaunchError> {
+async fn buckets(ctx: &Ctx) -> Result<BTreeMap<Bucket, Found>, LaunchError> {
     let mut buckets = BTreeMap::new();
-    let known = Known { now: woken.now, enrolled: false, sweeps: false, asked: false };
     for prefix in [
         StatePrefix::AllFailures,
         StatePrefix::AllLedgers,
@@ -169,12 +165,13 @@ async fn buckets(ctx: &Ctx, woken: &Woken) -> Result<BTreeMap<Bucket, Known>, La
     ] {
         for found in ctx.store.list_prefixes(&prefix.to_string()).await? {
             let Some(bucket) = bucket_of(&found) else { continue };
-            buckets.entry(bucket).or_insert(known).asked |= prefix == StatePrefix::AllBackfills;
+            let found: &mut Found = buckets.entry(bucket).or_default();
+            found.asked |= prefix == StatePrefix::AllBackfills;
         }
     }
     for found in ctx.store.list(&StatePrefix::AllEnrolled.to_string(), usize::MAX).await? {
         let Some(bucket) = bucket_of(&found.key) else { continue };
-        buckets.entry(bucket).or_insert(known).enrolled = true;
+        buckets.entry(bucket).or_default().enrolled = true;
     }
     Ok(buckets)
 }

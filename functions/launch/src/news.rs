@@ -10,8 +10,9 @@ use resilver_heal::notice::{Notice, NoticeFact};
 use resilver_heal::plan::PlanId;
 use resilver_heal::state::{SAID, StateKey, StatePrefix};
 use resilver_heal::summary::{SETTLED_FORMAT, Settled};
+use resilver_heal::time::Timestamp;
 
-use crate::{Ctx, Known, LaunchError};
+use crate::{Ctx, Found, LaunchError};
 
 /// Objects that wait to be folded.
 #[derive(Debug, Default)]
@@ -43,13 +44,14 @@ impl News {
         ctx: &Ctx,
         head: &Head,
         lands_refused: bool,
-        known: Known,
+        found: Found,
+        now: Timestamp,
     ) -> Result<Self, LaunchError> {
         let mut news = Self::default();
         if let Some(scan) = &head.scan {
-            news.listed = scan.runs(head, known.now, &ctx.limits).to_vec();
+            news.listed = scan.runs(head, now, &ctx.limits).to_vec();
         }
-        if known.asked {
+        if found.asked {
             news.read_backfills(ctx, head).await?;
         }
         let segments = StatePrefix::Failures(&head.bucket).to_string();

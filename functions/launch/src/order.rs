@@ -20,8 +20,9 @@
 //!    token.
 //! 7. Record the job in the head.
 //!    *Cut short here:* as in 6.
-//! 8. Delete what was folded, and tell the metrics ([`crate::measure`]). *Cut short here:* a segment that is folded again changes nothing, since
-//!    its failures are known; verdicts on a plan that no head names are not read.
+//! 8. Delete what was folded, and tell the metrics ([`crate::measure`]). *Cut short here:* a segment that
+//!    is folded again changes nothing, since its failures are known; verdicts on a plan that no head
+//!    names are not read.
 //!
 //! A folded object that is gone in 2 or 3 means that another launch has won. Only the run that the head
 //! names may not be gone while the head is as it was: that is an error.
@@ -47,7 +48,7 @@ use crate::job::Finished;
 use crate::news::News;
 use crate::write::Written;
 use crate::{
-    Ctx, Known, LaunchError, account, job, leftovers, measure, outbox, scan, stream, write,
+    Ctx, Found, LaunchError, account, job, leftovers, measure, outbox, scan, stream, write,
 };
 
 /// What a launch came to.
@@ -90,11 +91,11 @@ pub(crate) async fn launch(
     ctx: &Ctx,
     bucket: &Bucket,
     woken: &Woken,
-    known: Known,
+    found: Found,
 ) -> Result<Launched, LaunchError> {
     for _ in 0..TRIES {
         let mut held = read_head(ctx, bucket, woken).await?;
-        let attempted = Box::pin(attempt(ctx, &mut held, woken, known)).await;
+        let attempted = Box::pin(attempt(ctx, &mut held, woken, found)).await;
         if matches!(attempted, Ok(None)) {
             continue;
         }
@@ -110,7 +111,7 @@ async fn attempt(
     ctx: &Ctx,
     held: &mut Held,
     woken: &Woken,
-    mut known: Known,
+    found: Found,
 ) -> Result<Option<Launched>, LaunchError> {
     let bucket = &held.head.bucket.clone();
     let (lands_refused, mut later) = match earlier_plans(ctx, held, woken).await? {
@@ -123,10 +124,9 @@ async fn attempt(
         Err(problem) => later = Some(problem),
     }
     let now = held.head.now.max(woken.now);
-    known.now = now;
-    known.sweeps = known.enrolled && scan::may_sweep(ctx, &held.head, now).await;
-    let news = News::read(ctx, &held.head, lands_refused, known).await?;
-    let due = !held.head.is_quiet(now) || is_due(&held.head, now, &ctx.limits, known.sweeps);
+    let sweeps = found.enrolled && scan::may_sweep(ctx, &held.head, now).await;
+    let news = News::read(ctx, &held.head, lands_refused, found, now).await?;
+    let due = !held.head.is_quiet(now) || is_due(&held.head, now, &ctx.limits, sweeps);
     if news.is_empty() && !due && held.head.is_idle(now) {
         return Ok(Some(Launched::Idle));
     }
@@ -138,7 +138,8 @@ async fn attempt(
     next.backfills.extend(news.backfills.iter().cloned());
     let mut written = Written::default();
     if news.has_rows() || due {
-        let fold = Fold { ctx, head: &held.head, news: &news, given, launch_id: &launch_id, known };
+        let fold =
+            Fold { ctx, head: &held.head, news: &news, given, launch_id: &launch_id, sweeps };
         written = match Box::pin(fold.run(&mut next)).await {
             Ok(written) => written,
             Err(problem) if stream::is_gone(&problem) => {
@@ -263,7 +264,7 @@ struct Fold<'a> {
     news: &'a News,
     given: Given<'a>,
     launch_id: &'a str,
-    known: Known,
+    sweeps: bool,
 }
 
 impl Fold<'_> {
@@ -309,7 +310,7 @@ impl Fold<'_> {
             settled: &self.news.settled,
             room: account::room(self.ctx, self.news, now).await?,
             plan: PlanId::of(now, &head.bucket, self.launch_id),
-            sweeps: self.known.sweeps,
+            sweeps: self.sweeps,
         };
         Ok(asked.decide())
     }

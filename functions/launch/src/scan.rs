@@ -55,7 +55,7 @@ pub(crate) async fn look(ctx: &Ctx, held: &mut Held, woken: &Woken) -> Result<bo
 /// Whether an enrolled bucket may be swept now: it is due, and something replicates. Where nothing does, the
 /// job would fail, and S3 charges for it all the same. What cannot be read is looked at again next time.
 pub(crate) async fn may_sweep(ctx: &Ctx, head: &Head, now: Timestamp) -> bool {
-    if scan::next_sweep(head, &ctx.limits).is_none_or(|due| due > now) {
+    if head.paused(now).is_some() || !scan::sweep_is_due(head, now, &ctx.limits) {
         return false;
     }
     let key = StateKey::Config(&head.bucket).to_string();
