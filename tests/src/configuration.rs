@@ -2,9 +2,11 @@
 //! CloudTrail wake it, and what it planned and told.
 
 use aws_sdk_s3::types::{
-    BucketVersioningStatus, DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination,
-    Metrics, MetricsStatus, ReplicationConfiguration, ReplicationRule, ReplicationRuleAndOperator,
-    ReplicationRuleFilter, ReplicationRuleStatus, Tag, VersioningConfiguration,
+    BucketLifecycleConfiguration, BucketVersioningStatus, DeleteMarkerReplication,
+    DeleteMarkerReplicationStatus, Destination, ExpirationStatus, LifecycleRule,
+    LifecycleRuleFilter, Metrics, MetricsStatus, NoncurrentVersionExpiration,
+    ReplicationConfiguration, ReplicationRule, ReplicationRuleAndOperator, ReplicationRuleFilter,
+    ReplicationRuleStatus, Tag, VersioningConfiguration,
 };
 use resilver_emulator::world::lambda::Invocation;
 use resilver_heal::backfill::Backfill;
@@ -200,4 +202,16 @@ pub const MOVED: &str = "NONE FAILED COMPLETED REPLICA";
 #[track_caller]
 pub fn is(asked: (String, String, String), prefix: &str, statuses: &str, why: &str) {
     assert_eq!((asked.0.as_str(), asked.1.as_str(), asked.2.as_str()), (prefix, statuses, why));
+}
+
+/// Lifecycle rules that expire noncurrent versions after a day.
+pub fn expires() -> BucketLifecycleConfiguration {
+    let expiration = NoncurrentVersionExpiration::builder().noncurrent_days(1).build();
+    let expires = LifecycleRule::builder()
+        .id("tidy")
+        .status(ExpirationStatus::Enabled)
+        .filter(LifecycleRuleFilter::builder().prefix("").build())
+        .noncurrent_version_expiration(expiration);
+    let lifecycle = BucketLifecycleConfiguration::builder().rules(expires.build().unwrap());
+    lifecycle.build().unwrap()
 }

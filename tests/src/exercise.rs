@@ -5,10 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use aws_sdk_s3::types::{
-    BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus, LifecycleRule,
-    LifecycleRuleFilter, NoncurrentVersionExpiration, ReplicationConfiguration, Tag, Tagging,
-};
+use aws_sdk_s3::types::{BucketVersioningStatus, ReplicationConfiguration, Tag, Tagging};
 use resilver::app::{App, SLACK};
 use resilver_aws::clients::Place;
 use resilver_aws::{Clients, LineWriter, Store};
@@ -18,17 +15,16 @@ use resilver_emulator::world::audit::{Ground, Use};
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::jobs::Status;
 use resilver_emulator::world::{Millis, World, trail};
-use resilver_heal::backfill::{Backfill, ObjectStatus, Scope};
+use resilver_heal::backfill::ObjectStatus;
+use resilver_heal::change::REPAIRS;
 use resilver_heal::scan;
-use resilver_heal::state::StateKey;
-use resilver_heal::time::{Timestamp, hours, minutes};
+use resilver_heal::time::{hours, minutes};
 use serde_json::Value;
 
-use crate::configuration::{delete, put, rule, sdk, version};
+use crate::configuration::{delete, expires, put, rule, sdk, version};
 use crate::enrolment::topic;
 use crate::stack::{PHOTOS, account, answers, template};
 use crate::{REPLICAS, ROLE, SOURCE, STATE, Scene, Trouble};
-use resilver_heal::change::REPAIRS;
 
 fn refuse() -> Verdict {
     Verdict::Refuse { code: "AccessDenied".into(), status: 403 }
@@ -98,7 +94,7 @@ async fn backfills(scene: &Scene) {
         scene.put(&format!("folder {n}/held"), "h").await;
     }
     scene.pass(minutes(12)).await;
-    ask(scene).await;
+    scene.ask_for_backfill(&[ObjectStatus::Failed, ObjectStatus::None]).await;
     let cancelled =
         |world: &mut World| world.jobs.iter().any(|job| job.status == Status::Cancelled);
     while !scene.world(cancelled) {
@@ -106,15 +102,6 @@ async fn backfills(scene: &Scene) {
     }
     scene.make(Trouble::Denied(1), false);
     scene.until_nothing_is_held().await;
-}
-
-async fn ask(scene: &Scene) {
-    let statuses: BTreeSet<_> = [ObjectStatus::Failed, ObjectStatus::None].into();
-    let scope = Scope { statuses, prefix: None, created_before: None };
-    let now = Timestamp(scene.app.emulator.now());
-    let backfill = Backfill::new(&scene.bucket, now, scope, vec!["a person asks".into()]);
-    let key = StateKey::Backfill(&scene.bucket, &backfill.id).to_string();
-    scene.app.store.put_json_new(&key, &backfill).await.unwrap();
 }
 
 /// Other tools write the notifications of a bucket, and one takes our events for itself.
@@ -133,14 +120,7 @@ async fn wiring(scene: &Scene) {
 
 /// Everything about a bucket changes that is looked at.
 async fn changes(scene: &Scene) {
-    let expiration = NoncurrentVersionExpiration::builder().noncurrent_days(1).build();
-    let expires = LifecycleRule::builder()
-        .id("tidy")
-        .status(ExpirationStatus::Enabled)
-        .filter(LifecycleRuleFilter::builder().prefix("").build())
-        .noncurrent_version_expiration(expiration);
-    let lifecycle = BucketLifecycleConfiguration::builder().rules(expires.build().unwrap());
-    let lifecycle = lifecycle.build().unwrap();
+    let lifecycle = expires();
     let s3 = &scene.app.clients.s3;
     for bucket in [SOURCE, REPLICAS[0]] {
         let call = s3.put_bucket_lifecycle_configuration().bucket(bucket);

@@ -2,7 +2,6 @@
 
 use aws_sdk_s3::types::{ReplicationConfiguration, Tag, Tagging};
 use resilver_emulator::world::iam::Role;
-use resilver_emulator::world::schedule;
 use resilver_heal::key::Bucket;
 use serde_json::{Value, json};
 
@@ -39,15 +38,6 @@ pub async fn retag(scene: &Scene, key: &str, id: &str) {
     let tags = Tagging::builder().tag_set(tag).build().unwrap();
     let call = scene.app.clients.s3.put_object_tagging().bucket(SOURCE).key(key).version_id(id);
     call.tagging(tags).send().await.unwrap();
-}
-
-/// Switches the schedule off that looks at configurations: in a week it takes most of the time.
-pub fn nobody_looks_at_configurations(scene: &Scene) {
-    scene.world(|world| {
-        let all = world.schedules.iter().filter(|(_, it)| it.function.ends_with("-backfill"));
-        let names: Vec<_> = all.map(|(name, _)| name.to_owned()).collect();
-        assert!(!names.is_empty() && names.iter().all(|name| schedule::delete(world, name)));
-    });
 }
 
 /// One record of a failure, as S3 documents it, of a version of the source.

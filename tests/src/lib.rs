@@ -22,7 +22,7 @@ use resilver_aws::Swapped;
 use resilver_emulator::Emulator;
 use resilver_emulator::stack::Stack;
 use resilver_emulator::world::fault::Rule;
-use resilver_emulator::world::{Config, Millis, World, queue};
+use resilver_emulator::world::{Config, Millis, World, queue, schedule};
 use resilver_heal::entry::{Entry, State};
 use resilver_heal::key::Bucket;
 use resilver_heal::ledger::Head;
@@ -67,6 +67,14 @@ impl Default for Given {
     }
 }
 
+impl Given {
+    /// The usual scene with these limits.
+    pub fn limited(limits: Limits) -> Self {
+        let usual = Self::default();
+        Self { app: Options { limits, ..usual.app }, ..usual }
+    }
+}
+
 /// A scene.
 #[derive(Debug)]
 pub struct Scene {
@@ -108,6 +116,38 @@ impl Scene {
         scene.run(minutes(20)).await;
         scene.before = scene.said_ever().len();
         scene
+    }
+
+    /// A scene with so many objects that failed, whose cause is repaired, just before the first canary.
+    pub async fn repaired(given: Given, objects: usize) -> Self {
+        let scene = Self::settled(given).await;
+        scene.make(Trouble::Denied(0), true);
+        scene.put_many(objects).await;
+        scene.run(minutes(10)).await;
+        scene.make(Trouble::Denied(0), false);
+        scene
+    }
+
+    /// What fails from now on heals as it always did.
+    pub async fn heals_what_fails(&self) {
+        self.make(Trouble::Unversioned(0), true);
+        let id = self.put("late", "l").await;
+        self.run(minutes(5)).await;
+        self.make(Trouble::Unversioned(0), false);
+        self.heal().await;
+        assert!(self.bytes(REPLICAS[0], "late", &id).await.is_some());
+    }
+
+    /// No schedule wakes these functions any more, which are named by the ends of their names. Gives how
+    /// many did.
+    pub fn unschedule(&self, functions: &[&str]) -> usize {
+        self.world(|world| {
+            let ours = |it: &str| functions.iter().any(|end| it.ends_with(end));
+            let all = world.schedules.iter().filter(|(_, it)| ours(&it.function));
+            let names: Vec<_> = all.map(|(name, _)| name.to_owned()).collect();
+            assert!(names.iter().all(|name| schedule::delete(world, name)));
+            names.len()
+        })
     }
 
     /// Sets other limits from now on.

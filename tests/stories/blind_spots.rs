@@ -3,17 +3,17 @@
 use aws_sdk_s3::types::{
     BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus,
     IntelligentTieringAccessTier, IntelligentTieringConfiguration, IntelligentTieringStatus,
-    LifecycleRule, LifecycleRuleFilter, NoncurrentVersionExpiration, ServerSideEncryption,
-    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
-    Tiering, Transition, TransitionStorageClass,
+    LifecycleRule, LifecycleRuleFilter, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tiering, Transition,
+    TransitionStorageClass,
 };
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_heal::backfill::ObjectStatus::{Completed, Failed, None as Never, Replica};
 use resilver_heal::configuration::Config;
 use resilver_heal::time::{hours, minutes};
 use resilver_tests::configuration::{
-    CONFIG, FRESH, MOVED, Sketch, change, config, delete, found, hear, is, look, planned, put,
-    rule, the_one, try_look, version, watched,
+    CONFIG, FRESH, MOVED, Sketch, change, config, delete, expires, found, hear, is, look, planned,
+    put, rule, the_one, try_look, version, watched,
 };
 use resilver_tests::{Given, REPLICAS, SOURCE, STATE, Scene, two};
 
@@ -88,14 +88,7 @@ async fn metrics_disabled_on_a_rule_are_told_once_and_so_is_every_other_blind_sp
     let dark = Sketch { metrics: false, ..rule("logs", "logs/", 0) };
     let scene = watched(&[rule("logs", "logs/", 0)]).await;
     let s3 = &scene.app.clients.s3;
-    let expiration = NoncurrentVersionExpiration::builder().noncurrent_days(1).build();
-    let expires = LifecycleRule::builder()
-        .id("tidy")
-        .status(ExpirationStatus::Enabled)
-        .filter(LifecycleRuleFilter::builder().prefix("").build())
-        .noncurrent_version_expiration(expiration);
-    let lifecycle = BucketLifecycleConfiguration::builder().rules(expires.build().unwrap());
-    let lifecycle = lifecycle.build().unwrap();
+    let lifecycle = expires();
     for bucket in [SOURCE, REPLICAS[0]] {
         let call = s3.put_bucket_lifecycle_configuration().bucket(bucket);
         call.lifecycle_configuration(lifecycle.clone()).send().await.unwrap();

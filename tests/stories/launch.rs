@@ -1,25 +1,10 @@
 //! Launching: when, how much, and what happens when it is cut short.
 
-use resilver::app::Options;
 use resilver_aws::Woken;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_heal::limits::Limits;
 use resilver_heal::time::{Timestamp, days, hours, minutes};
 use resilver_tests::{Given, STATE, Scene, Trouble, unswept};
-
-fn limited(limits: Limits) -> Given {
-    Given { app: Options { limits, ..Given::default().app }, ..Given::default() }
-}
-
-/// A scene whose objects failed and whose cause is repaired, just before the first canary.
-async fn repaired(given: Given, objects: usize) -> Scene {
-    let scene = Scene::settled(given).await;
-    scene.make(Trouble::Denied(0), true);
-    scene.put_many(objects).await;
-    scene.run(minutes(10)).await;
-    scene.make(Trouble::Denied(0), false);
-    scene
-}
 
 #[tokio::test]
 async fn while_the_cause_stands_only_canaries_fly_and_ever_fewer() {
@@ -37,7 +22,7 @@ async fn while_the_cause_stands_only_canaries_fly_and_ever_fewer() {
 
 #[tokio::test]
 async fn a_bucket_with_nothing_to_do_writes_nothing() {
-    let scene = repaired(Given::default(), 2).await;
+    let scene = Scene::repaired(Given::default(), 2).await;
     scene.heal().await;
     let head = scene.head().await;
     scene.run(hours(5)).await;
@@ -46,7 +31,7 @@ async fn a_bucket_with_nothing_to_do_writes_nothing() {
 
 #[tokio::test]
 async fn a_refused_job_returns_its_rows_and_is_tried_again_later() {
-    let scene = repaired(Given::default(), 3).await;
+    let scene = Scene::repaired(Given::default(), 3).await;
     let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
     scene.fault(Rule::once(Service::Control, "CreateJob", refuse));
     scene.heal().await;
@@ -58,7 +43,7 @@ async fn a_refused_job_returns_its_rows_and_is_tried_again_later() {
 
 #[tokio::test]
 async fn a_job_whose_answer_was_lost_is_adopted_and_not_bought_twice() {
-    let scene = repaired(Given::default(), 3).await;
+    let scene = Scene::repaired(Given::default(), 3).await;
     // The SDK tries three times; each time the job is made (or found by its token), and nobody hears.
     scene.fault(Rule::once(Service::Control, "CreateJob", Verdict::LoseReply).times(3));
     scene.heal().await;
@@ -68,7 +53,7 @@ async fn a_job_whose_answer_was_lost_is_adopted_and_not_bought_twice() {
 
 #[tokio::test]
 async fn whoever_may_not_look_for_the_job_does_not_take_it_for_refused() {
-    let scene = repaired(Given::default(), 3).await;
+    let scene = Scene::repaired(Given::default(), 3).await;
     scene.fault(Rule::once(Service::Control, "CreateJob", Verdict::LoseReply).times(3));
     let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
     scene.fault(Rule::once(Service::Control, "ListJobs", refuse));
@@ -79,7 +64,7 @@ async fn whoever_may_not_look_for_the_job_does_not_take_it_for_refused() {
 
 #[tokio::test]
 async fn a_role_that_may_neither_start_nor_list_jobs_is_told_and_loses_nothing() {
-    let scene = repaired(Given::default(), 3).await;
+    let scene = Scene::repaired(Given::default(), 3).await;
     for operation in ["CreateJob", "ListJobs"] {
         let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
         scene.fault(Rule::once(Service::Control, operation, refuse).times(1_000_000));
@@ -96,7 +81,7 @@ async fn a_role_that_may_neither_start_nor_list_jobs_is_told_and_loses_nothing()
 #[tokio::test]
 async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_after_an_hour() {
     let limits = Limits { jobs_active_max: 1, ..unswept() };
-    let scene = repaired(limited(limits), 3).await;
+    let scene = Scene::repaired(Given::limited(limits), 3).await;
     let refuse = Verdict::Refuse { code: "AccessDenied".into(), status: 403 };
     scene.fault(Rule::once(Service::S3, "PutObject", refuse).on("head.json"));
     scene.run(minutes(30)).await;
@@ -108,7 +93,7 @@ async fn a_slot_that_a_launch_reserved_before_it_was_cut_short_is_free_again_aft
 #[tokio::test]
 async fn jobs_that_fail_as_a_whole_are_tried_by_small_ones_on_a_growing_cadence() {
     let limits = Limits { launch_wait_minutes: 0, ..unswept() };
-    let scene = repaired(limited(limits), 30).await;
+    let scene = Scene::repaired(Given::limited(limits), 30).await;
     let (role, manifests) = (scene.job_role(), format!("arn:aws:s3:::{STATE}/manifests/*"));
     scene.world(|world| world.iam.deny(&role, "no-manifest", &["s3:GetObject"], &[&manifests]));
     scene.run(days(2)).await;
@@ -123,7 +108,7 @@ async fn jobs_that_fail_as_a_whole_are_tried_by_small_ones_on_a_growing_cadence(
 
 #[tokio::test]
 async fn a_limit_that_was_lowered_blocks_nothing_that_is_given_back() {
-    let mut scene = repaired(limited(unswept()), 8).await;
+    let mut scene = Scene::repaired(Given::limited(unswept()), 8).await;
     while scene.jobs() == 0 {
         scene.run(minutes(1)).await;
     }
@@ -170,7 +155,7 @@ async fn of_two_launches_that_one_event_woke_neither_undoes_the_other() {
 
 #[tokio::test]
 async fn a_launch_cut_short_before_its_job_is_finished_by_the_next() {
-    let scene = repaired(Given::default(), 3).await;
+    let scene = Scene::repaired(Given::default(), 3).await;
     let refuse = Verdict::Refuse { code: "InternalServiceException".into(), status: 500 };
     scene.fault(Rule::once(Service::Control, "CreateJob", refuse).times(3));
     scene.heal().await;
@@ -180,7 +165,7 @@ async fn a_launch_cut_short_before_its_job_is_finished_by_the_next() {
 
 #[tokio::test]
 async fn a_swap_whose_answer_was_lost_has_won() {
-    let scene = repaired(Given::default(), 3).await;
+    let scene = Scene::repaired(Given::default(), 3).await;
     let lost = Rule::once(Service::S3, "PutObject", Verdict::LoseReply).on("head.json");
     scene.fault(lost.clone());
     scene.fault(lost.after(2));
@@ -206,7 +191,7 @@ async fn what_was_folded_and_not_deleted_changes_nothing() {
 #[tokio::test]
 async fn a_backlog_goes_up_in_jobs_of_the_size_that_is_allowed() {
     let limits = Limits { job_rows_max: 10, canary_rows: 2, ..unswept() };
-    let scene = repaired(limited(limits), 25).await;
+    let scene = Scene::repaired(Given::limited(limits), 25).await;
     scene.heal().await;
     assert_eq!(scene.head().await.totals.healed, 25);
     assert_eq!(scene.jobs(), 4, "two canaries, ten, ten, three");
@@ -215,7 +200,7 @@ async fn a_backlog_goes_up_in_jobs_of_the_size_that_is_allowed() {
 #[tokio::test]
 async fn the_days_budget_is_kept_and_said() {
     let limits = Limits { day_jobs_max: 1, ..unswept() };
-    let scene = repaired(limited(limits), 12).await;
+    let scene = Scene::repaired(Given::limited(limits), 12).await;
     scene.run(hours(12)).await;
     assert_eq!(scene.jobs(), 1);
     assert_eq!(scene.said_about("budget of jobs is spent"), 1);
@@ -225,7 +210,7 @@ async fn the_days_budget_is_kept_and_said() {
 
 #[tokio::test]
 async fn a_cancelled_job_pauses_the_bucket_and_says_so() {
-    let scene = repaired(Given::default(), 3).await;
+    let scene = Scene::repaired(Given::default(), 3).await;
     while scene.jobs() == 0 {
         scene.run(minutes(1)).await;
     }
@@ -243,7 +228,7 @@ async fn a_cancelled_job_pauses_the_bucket_and_says_so() {
 #[tokio::test]
 async fn more_canaries_than_a_job_has_rows_go_up_one_cause_after_the_other() {
     let limits = Limits { job_rows_max: 3, canary_rows: 2, ..unswept() };
-    let given = Given { replicas: 2, ..limited(limits) };
+    let given = Given { replicas: 2, ..Given::limited(limits) };
     let scene = Scene::given(given).await;
     for trouble in [Trouble::Denied(0), Trouble::Unversioned(1)] {
         scene.make(trouble, true);

@@ -240,12 +240,7 @@ async fn a_backfill_that_is_given_up_is_cancelled_and_the_bucket_heals_on() {
         assert_eq!((head.scan, head.backfills.len(), head.paused), (None, 0, None));
         assert!(jobs(&scene).iter().all(|status| *status == Status::Cancelled));
     }
-    scene.make(Trouble::Unversioned(0), true);
-    let id = scene.put("late", "l").await;
-    scene.run(minutes(5)).await;
-    scene.make(Trouble::Unversioned(0), false);
-    scene.heal().await;
-    assert!(scene.bytes(REPLICAS[0], "late", &id).await.is_some());
+    scene.heals_what_fails().await;
     assert_eq!(scene.head().await.totals.collected, 1);
 }
 

@@ -214,12 +214,7 @@ async fn who_cancels_a_backfill_that_waits_declines_it_and_the_bucket_heals_on()
     let job = scene.world(|world| world.jobs.iter().next().unwrap().id.clone());
     let clients = &scene.app.clients;
     resilver_aws::jobs::update_status(clients, &job, "Cancelled", "too dear").await.unwrap();
-    scene.make(Trouble::Unversioned(0), true);
-    let id = scene.put("late", "l").await;
-    scene.run(minutes(5)).await;
-    scene.make(Trouble::Unversioned(0), false);
-    scene.heal().await;
-    assert!(scene.bytes(REPLICAS[0], "late", &id).await.is_some());
+    scene.heals_what_fails().await;
     let head = scene.head().await;
     assert_eq!((head.paused, head.backfills.len(), head.scan), (None, 0, None));
     assert_eq!(head.totals.collected, 1);

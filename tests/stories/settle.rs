@@ -1,6 +1,5 @@
 //! The end of a job, and what its report says.
 
-use resilver::app::Options;
 use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::lambda::Invocation;
 use resilver_heal::entry::State;
@@ -82,8 +81,7 @@ async fn a_status_that_cannot_be_read_is_told_and_proves_nothing() {
 #[tokio::test]
 async fn a_canary_whose_status_cannot_be_read_keeps_no_circuit_open() {
     let limits = Limits { canary_rows: 3, ..unswept() };
-    let app = Options { limits, ..Given::default().app };
-    let scene = Scene::given(Given { app, ..Given::default() }).await;
+    let scene = Scene::given(Given::limited(limits)).await;
     scene.make(Trouble::Denied(0), true);
     scene.put_many(9).await;
     scene.run(minutes(10)).await;
@@ -104,8 +102,7 @@ async fn a_canary_whose_status_cannot_be_read_keeps_no_circuit_open() {
 #[tokio::test]
 async fn of_a_large_job_a_sample_is_proved_and_the_rest_said_to_be_unproved() {
     let limits = Limits { proof_rows_max: 10, ..unswept() };
-    let app = Options { limits, ..Given::default().app };
-    let scene = Scene::given(Given { app, ..Given::default() }).await;
+    let scene = Scene::given(Given::limited(limits)).await;
     scene.make(Trouble::Denied(0), true);
     scene.put_many(60).await;
     scene.run(minutes(10)).await;
