@@ -18,7 +18,7 @@ use resilver_emulator::world::{Millis, World, trail};
 use resilver_heal::backfill::ObjectStatus;
 use resilver_heal::change::REPAIRS;
 use resilver_heal::scan;
-use resilver_heal::time::{hours, minutes};
+use resilver_heal::time::{days, hours, minutes};
 use serde_json::Value;
 
 use crate::configuration::{delete, expires, put, rule, sdk, version};
@@ -97,9 +97,7 @@ async fn backfills(scene: &Scene) {
     scene.ask_for_backfill(&[ObjectStatus::Failed, ObjectStatus::None]).await;
     let cancelled =
         |world: &mut World| world.jobs.iter().any(|job| job.status == Status::Cancelled);
-    while !scene.world(cancelled) {
-        scene.pass(minutes(5)).await;
-    }
+    scene.comes_to("a job of ours is cancelled", async || scene.world(cancelled)).await;
     scene.make(Trouble::Denied(1), false);
     scene.until_nothing_is_held().await;
 }
@@ -204,16 +202,27 @@ impl Scene {
     }
 
     async fn until_said(&self, part: &str) {
-        while self.said_about(part) == 0 {
-            self.pass(minutes(5)).await;
-        }
+        self.comes_to(part, async || self.said_about(part) > 0).await;
     }
 
     async fn until_nothing_is_held(&self) {
-        while self.head().await.counts.held > 0 || self.head().await.totals.jobs == 0 {
+        let released = async || {
+            let head = self.head().await;
+            head.counts.held == 0 && head.totals.jobs > 0
+        };
+        self.comes_to("nothing is held", released).await;
+        self.pass(minutes(40)).await;
+    }
+
+    /// Lets time pass until it is so; of a world in which it never is, the test fails instead of waiting.
+    async fn comes_to(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+        for _ in 0..days(10) / minutes(5) {
+            if is_so().await {
+                return;
+            }
             self.pass(minutes(5)).await;
         }
-        self.pass(minutes(40)).await;
+        panic!("ten days are over, and not yet: {what}");
     }
 }
 

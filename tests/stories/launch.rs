@@ -109,9 +109,7 @@ async fn jobs_that_fail_as_a_whole_are_tried_by_small_ones_on_a_growing_cadence(
 #[tokio::test]
 async fn a_limit_that_was_lowered_blocks_nothing_that_is_given_back() {
     let mut scene = Scene::repaired(Given::limited(unswept()), 8).await;
-    while scene.jobs() == 0 {
-        scene.run(minutes(1)).await;
-    }
+    scene.until(|scene| scene.jobs() > 0).await;
     let lower = Limits { day_rows_max: 3, ..unswept() };
     scene.app.limit(lower);
     scene.run(hours(1)).await;
@@ -211,9 +209,7 @@ async fn the_days_budget_is_kept_and_said() {
 #[tokio::test]
 async fn a_cancelled_job_pauses_the_bucket_and_says_so() {
     let scene = Scene::repaired(Given::default(), 3).await;
-    while scene.jobs() == 0 {
-        scene.run(minutes(1)).await;
-    }
+    scene.until(|scene| scene.jobs() > 0).await;
     scene.world(|world| {
         let id = world.jobs.iter().next().unwrap().id.clone();
         let cancel = resilver_emulator::world::jobs::update_status;

@@ -13,6 +13,7 @@ pub mod objects;
 mod run_io;
 mod settings;
 pub mod store;
+mod unpack;
 pub mod webhook;
 mod woken;
 

@@ -5,8 +5,9 @@ use std::io::Write;
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use crate::unpack::Unpacker;
 use crate::{AwsError, Kind, Store};
 
 /// Bytes of an object that are asked for at a time, at most and at least, and of all objects that are
@@ -14,17 +15,10 @@ use crate::{AwsError, Kind, Store};
 const READ_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const READ_BYTES_MIN: u64 = 256 * 1024;
 const READ_BYTES_TOGETHER: u64 = 256 * 1024 * 1024;
-/// Bytes of lines that a page has, about.
-const PAGE_BYTES: usize = 128 * 1024;
 /// Bytes of a part of a multipart upload; what is shorter is put in one piece.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 /// Lines are cheap to compress: they repeat.
 const LEVEL: i32 = 3;
-
-enum Decoder {
-    Plain,
-    Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),
-}
 
 /// Reads a run.
 pub struct LineReader {
@@ -34,8 +28,7 @@ pub struct LineReader {
     at: u64,
     read_bytes: u64,
     ended: bool,
-    decoder: Decoder,
-    lines: BytesMut,
+    unpacker: Unpacker,
 }
 
 impl std::fmt::Debug for LineReader {
@@ -47,23 +40,14 @@ impl std::fmt::Debug for LineReader {
 impl LineReader {
     /// A reader that has read nothing yet.
     pub fn new(store: Store, key: String) -> Self {
-        let decoder = match key.ends_with(".zst") {
-            false => Decoder::Plain,
-            true => match zstd::stream::write::Decoder::new(Vec::new()) {
-                Ok(decoder) => Decoder::Zstd(Box::new(decoder)),
-                Err(_) => Decoder::Plain,
-            },
-        };
-        let (etag, read_bytes, lines) = (None, READ_BYTES_MAX, BytesMut::new());
-        Self { store, key, etag, at: 0, read_bytes, ended: false, decoder, lines }
+        let unpacker = Unpacker::new(key.ends_with(".zst"));
+        Self { store, key, etag: None, at: 0, read_bytes: READ_BYTES_MAX, ended: false, unpacker }
     }
 
     /// One of so many that are read together, and share the memory.
     #[must_use]
     pub fn one_of(mut self, readers: u64) -> Self {
         let share = READ_BYTES_TOGETHER / readers.max(1);
-        // What is compressed takes several times the room.
-        let share = if matches!(self.decoder, Decoder::Zstd(_)) { share / 8 } else { share };
         self.read_bytes = share.clamp(READ_BYTES_MIN, READ_BYTES_MAX);
         self
     }
@@ -79,22 +63,14 @@ impl LineReader {
     /// the first page, is an error of kind `NotFound` or `Precondition`.
     pub async fn next(&mut self) -> Result<Option<Bytes>, AwsError> {
         loop {
-            if let Some(page) = self.page() {
+            if let Some(page) = self.unpacker.page().map_err(|why| self.damaged(why))? {
                 return Ok(Some(page));
             }
             if self.ended {
-                let rest = std::mem::take(&mut self.lines).freeze();
-                return Ok((!rest.is_empty()).then_some(rest));
+                return self.unpacker.rest().map_err(|why| self.damaged(why));
             }
             self.fetch().await?;
         }
-    }
-
-    /// A page of what is decoded, if there is enough.
-    fn page(&mut self) -> Option<Bytes> {
-        let enough = self.lines.get(PAGE_BYTES..)?;
-        let end = PAGE_BYTES + enough.iter().position(|byte| *byte == b'\n')? + 1;
-        Some(self.lines.split_to(end).freeze())
     }
 
     async fn fetch(&mut self) -> Result<(), AwsError> {
@@ -112,21 +88,13 @@ impl LineReader {
         self.etag.get_or_insert(object.etag);
         self.at += object.bytes.len() as u64;
         self.ended = (object.bytes.len() as u64) < self.read_bytes;
-        self.decode(&object.bytes)
+        self.unpacker.feed(object.bytes);
+        Ok(())
     }
 
-    fn decode(&mut self, bytes: &[u8]) -> Result<(), AwsError> {
-        let Decoder::Zstd(decoder) = &mut self.decoder else {
-            self.lines.extend_from_slice(bytes);
-            return Ok(());
-        };
-        let written = decoder.write_all(bytes).and_then(|()| decoder.flush());
-        self.lines.extend_from_slice(decoder.get_ref());
-        decoder.get_mut().clear();
-        written.map_err(|why| {
-            let target = format!("s3://{}/{}", self.store.bucket, self.key);
-            AwsError::local("GetObject", target, format!("the run is damaged: {why}"))
-        })
+    fn damaged(&self, why: std::io::Error) -> AwsError {
+        let target = format!("s3://{}/{}", self.store.bucket, self.key);
+        AwsError::local("GetObject", target, format!("the run is damaged: {why}"))
     }
 }
 

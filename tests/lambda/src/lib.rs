@@ -269,6 +269,15 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// The most memory that it has had at a time, in bytes; 0 where `/proc` does not say.
+    pub fn peak_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.map_or(0, |kib| kib.parse::<u64>().unwrap() * 1024)
+    }
+
     /// What it said so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()
