@@ -1,9 +1,16 @@
 //! The binary that Lambda starts, woken by the event that AWS documents: our jobs are settled, others' are left
 //! alone, and whoever goes on after a process that was killed comes to the same.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use resilver_aws::clients::Place;
@@ -15,6 +22,10 @@ use resilver_heal::time::Timestamp;
 use resilver_lambda::{ACCOUNT, Answer, Aws, Function, JOB_ROLE, REGION, STATE};
 use serde_json::{Value, json};
 
+/// Rows of a long report: eleven megabytes, two chunks. `ROWS=1000000` takes so many.
+const ROWS: usize = 100_000;
+/// The most that the process may have held, in bytes, of however many rows. The template gives it 512 MB.
+const PEAK_MAX: u64 = 128 << 20;
 const RECORDED: &str = include_str!("../../../tests/recorded/job-status-changed.json");
 
 fn settle(aws: &Aws) -> Function {
@@ -129,4 +140,27 @@ async fn a_job_whose_settling_ran_out_of_time_is_settled_by_the_poll() {
     assert_eq!(process.invoke_within(time, &event(&job)).await, Answer::TimedOut);
     settle(&aws).start().await.done(&json!({"time": "2026-01-01T02:15:00Z"})).await;
     assert_eq!(left(&aws), undisturbed().await);
+}
+
+#[tokio::test]
+async fn a_report_of_a_million_rows_is_settled_in_the_memory_of_a_chunk() {
+    let rows = std::env::var("ROWS").map_or(ROWS, |rows| rows.parse().unwrap());
+    let (aws, job) = ended().await;
+    let results = aws.state("reports/").into_keys().find(|key| key.contains("/results/")).unwrap();
+    let mut report = String::new();
+    for n in 0..rows {
+        let said = if n % 4 == 0 { "failed,500,DstKmsKeyInvalidState" } else { "succeeded,200," };
+        writeln!(report, "photos,photos/2026/album/image-{n:08}.jpeg,{n:032},{said},why").unwrap();
+    }
+    aws.keep(&results, &report);
+    let mut process = settle(&aws).start().await;
+    process.done(&event(&job)).await;
+    let settled = aws.state("settled/").into_values().next().unwrap_or_default();
+    let settled: Value = serde_json::from_str(&settled).unwrap();
+    let failed = rows.div_ceil(4);
+    assert_eq!(settled["succeeded"], rows - failed, "{settled}");
+    assert_eq!(settled["failed"], json!([["DstKmsKeyInvalidState", failed]]), "{settled}");
+    let peak = process.peak_bytes();
+    println!("{rows} rows of a report: {} MiB", peak >> 20);
+    assert!(peak <= PEAK_MAX);
 }
