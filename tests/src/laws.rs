@@ -55,7 +55,7 @@ async fn check_calmly(scene: &Scene) {
     }
     let account = scene.app.store.get_json::<Account>(&StateKey::Account.to_string()).await;
     if let Some(account) = account.unwrap() {
-        laws::spending_is_bounded(&account.value, limits).unwrap();
+        laws::spending_is_bounded(&Account::default(), &account.value, limits).unwrap();
     }
     one_job_at_a_time(scene).await;
 }

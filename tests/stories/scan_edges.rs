@@ -9,8 +9,8 @@ use resilver_heal::limits::Limits;
 use resilver_heal::scan;
 use resilver_heal::state::StateKey;
 use resilver_heal::time::{days, hours, minutes};
-use resilver_tests::lessons::{message, record};
-use resilver_tests::{REPLICAS, SOURCE, Scene, Trouble};
+use resilver_tests::lessons::{message, record, twin};
+use resilver_tests::{Given, REPLICAS, SOURCE, Scene, Trouble};
 use serde_json::json;
 
 use super::scan::{are_whole, before, statuses, swept, unheard, weekly};
@@ -210,4 +210,40 @@ async fn a_version_that_left_since_it_was_listed_is_not_in_the_job_of_the_scan()
     assert_eq!(statuses(&scene), [Status::Cancelled, Status::Complete]);
     let jobs = scene.world(|world| world.jobs.iter().map(|job| job.total).collect::<Vec<_>>());
     assert_eq!(jobs, [3, 2]);
+}
+
+#[tokio::test]
+async fn sweeps_of_many_buckets_on_one_day_leave_some_of_it_to_what_fails() {
+    let given = Given::limited(Limits { day_jobs_max: 2, ..weekly() });
+    let scene = Scene::given(Given { replicas: 2, ..given }).await;
+    twin(&scene).await;
+    scene.run(minutes(30)).await;
+    assert_eq!(scene.jobs(), 1, "the other bucket's sweep waits for tomorrow");
+    scene.make(Trouble::Unversioned(0), true);
+    let id = scene.put("late", "l").await;
+    scene.run(minutes(5)).await;
+    scene.make(Trouble::Unversioned(0), false);
+    scene.run(hours(2)).await;
+    assert!(scene.bytes(REPLICAS[0], "late", &id).await.is_some(), "{:#?}", scene.said());
+    scene.run(days(1)).await;
+    assert_eq!(scene.jobs(), 3, "it has come: {:?}", statuses(&scene));
+}
+
+#[tokio::test]
+async fn a_backfill_that_waited_a_month_for_its_turn_has_not_been_declined() {
+    let scene = swept(Limits { backfill_rows_unconfirmed_max: 2, ..asked_for() }).await;
+    let put = before(&scene, 5).await;
+    hide_lists(&scene);
+    scene.make(Trouble::Denied(0), true);
+    scene.put("held", "h").await;
+    scene.run(minutes(20)).await;
+    scene.ask_for_backfill(&[ObjectStatus::None]).await;
+    scene.run(hours(1)).await;
+    scene.edit_head(|head| assert!(scan::confirm(head))).await;
+    // S3 fails what waits for 30 days; an open circuit keeps it from going alone for so long.
+    scene.run(days(31)).await;
+    scene.make(Trouble::Denied(0), false);
+    scene.run(days(3)).await;
+    are_whole(&scene, &put).await;
+    assert_eq!(scene.said_about("waits for you"), 1, "who has said yes is not asked again");
 }

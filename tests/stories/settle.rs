@@ -4,7 +4,9 @@ use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::lambda::Invocation;
 use resilver_heal::entry::State;
 use resilver_heal::limits::Limits;
+use resilver_heal::state::StateKey;
 use resilver_heal::time::{days, hours, minutes};
+use resilver_tests::lessons::twin;
 use resilver_tests::{Given, REPLICAS, Scene, Trouble, unswept};
 
 #[tokio::test]
@@ -169,4 +171,17 @@ async fn an_unreadable_report_row_is_kept_told_and_asked_for_by_status() {
     assert_eq!(scene.said_about("1 piece of report could not be read"), 1);
     let totals = scene.head().await.totals;
     assert_eq!(totals.healed as usize, objects.len(), "its own status decides");
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_keeps_no_other_bucket_from_being_settled() {
+    let given = Given { trail: false, replicas: 2, ..Given::default() };
+    let scene = Scene::repaired(given, 3).await;
+    let twin = twin(&scene).await;
+    let head = StateKey::Head(&twin).to_string();
+    scene.app.store.put(&head, "{".into(), "application/json").await.unwrap();
+    scene.run(hours(3)).await;
+    assert_eq!(scene.head().await.totals.healed, 3);
+    let kept = scene.app.store.get(&head).await.unwrap().unwrap();
+    assert_eq!(kept.bytes.as_ref(), b"{", "it is left as it is");
 }

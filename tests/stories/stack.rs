@@ -139,6 +139,11 @@ async fn a_bucket_in_another_region_fails_the_deployment_with_the_sentence_that_
     let failed = Scene::staged(emulator.clone(), template(), &both).await.unwrap_err();
     let sentence = "far is in eu-west-1, and this stack in us-east-1";
     assert!(failed.to_string().contains(sentence), "{failed}");
+    // CloudFormation undoes what there is of the stack, and cannot delete a bucket that has anything in it.
+    emulator.advance(hours(1));
+    let left = emulator.with(|world| world.buckets[STATE].keys.keys().cloned().collect::<Vec<_>>());
+    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(emulator.with(|world| world.schedules.iter().count()), 0, "nothing runs yet");
 }
 
 #[tokio::test]

@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use crate::{AwsError, Clients};
 
-/// Entries that one PutEvents request takes (EventBridge User Guide).
+/// Entries and bytes that one PutEvents request takes (EventBridge User Guide: eb-putevents). Of the
+/// bytes a little is left for what each entry has around its texts.
 const ENTRIES_MAX: usize = 10;
+const BYTES_MAX: usize = 250_000;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,12 +24,12 @@ pub struct Entry {
     pub at_ms: u64,
 }
 
-/// Publishes events in order. An entry that the bus refuses is an error that names it; those before
-/// it are published.
+/// Publishes events, in order. One that the bus refuses keeps no other from being published; the first of
+/// the problems is the error.
 pub async fn publish(clients: &Clients, bus: &str, entries: Vec<Entry>) -> Result<(), AwsError> {
-    let entries: Vec<PutEventsRequestEntry> = entries
-        .into_iter()
-        .map(|entry| {
+    let mut first_error = None;
+    for entries in requests(entries) {
+        let entries = entries.into_iter().map(|entry| {
             PutEventsRequestEntry::builder()
                 .event_bus_name(bus)
                 .source(entry.source)
@@ -35,20 +37,64 @@ pub async fn publish(clients: &Clients, bus: &str, entries: Vec<Entry>) -> Resul
                 .detail(entry.detail.to_string())
                 .time(DateTime::from_millis(i64::try_from(entry.at_ms).unwrap_or(i64::MAX)))
                 .build()
-        })
-        .collect();
-    for entries in entries.chunks(ENTRIES_MAX) {
-        let request = clients.events.put_events().set_entries(Some(entries.to_vec()));
-        let output = Box::pin(request.send())
-            .await
-            .map_err(|error| AwsError::of("PutEvents", bus, &error))?;
+        });
+        let request = clients.events.put_events().set_entries(Some(entries.collect()));
+        let output = match Box::pin(request.send()).await {
+            Ok(output) => output,
+            Err(error) => {
+                first_error.get_or_insert_with(|| AwsError::of("PutEvents", bus, &error));
+                continue;
+            }
+        };
         let refused = output.entries().iter().find(|entry| entry.error_code().is_some());
         if let Some(entry) = refused {
             let (code, why) = (entry.error_code(), entry.error_message().unwrap_or_default());
             let mut problem = AwsError::local("PutEvents", bus, why);
             problem.code = code.map(str::to_owned);
-            return Err(problem);
+            first_error.get_or_insert(problem);
         }
     }
-    Ok(())
+    first_error.map_or(Ok(()), Err)
+}
+
+/// As many entries together as a request takes; one that is too large for any is alone.
+fn requests(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+    let mut requests: Vec<Vec<Entry>> = Vec::new();
+    let mut bytes = 0;
+    for entry in entries {
+        let size = entry.source.len() + entry.detail_type.len() + entry.detail.to_string().len();
+        match requests.last_mut() {
+            Some(last) if last.len() < ENTRIES_MAX && bytes + size <= BYTES_MAX => {
+                bytes += size;
+                last.push(entry);
+            }
+            _ => {
+                bytes = size;
+                requests.push(vec![entry]);
+            }
+        }
+    }
+    requests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_have_ten_entries_and_no_more_bytes_than_they_may() {
+        let entry = |bytes: usize| Entry {
+            source: String::new(),
+            detail_type: String::new(),
+            detail: Value::String("x".repeat(bytes - 2)),
+            at_ms: 0,
+        };
+        let sizes = |bytes: &[usize]| -> Vec<usize> {
+            requests(bytes.iter().map(|it| entry(*it)).collect()).iter().map(Vec::len).collect()
+        };
+        assert_eq!(sizes(&[100; 23]), [10, 10, 3]);
+        assert_eq!(sizes(&[100_000; 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[100, 700_000, 100, 100]), [1, 1, 2]);
+        assert_eq!(sizes(&[]), [0; 0]);
+    }
 }

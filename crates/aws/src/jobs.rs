@@ -1,10 +1,11 @@
 //! S3 Batch Operations jobs through S3 Control.
 
 use aws_sdk_s3control::types::{
-    JobManifest, JobManifestFieldName, JobManifestFormat, JobManifestGenerator,
-    JobManifestGeneratorFilter, JobManifestLocation, JobManifestSpec, JobOperation, JobReport,
-    JobReportFormat, JobReportScope, KeyNameConstraint, ReplicationStatus, RequestedJobStatus,
-    S3JobManifestGenerator, S3ManifestOutputLocation, S3ReplicateObjectOperation,
+    GeneratedManifestEncryption, JobManifest, JobManifestFieldName, JobManifestFormat,
+    JobManifestGenerator, JobManifestGeneratorFilter, JobManifestLocation, JobManifestSpec,
+    JobOperation, JobReport, JobReportFormat, JobReportScope, KeyNameConstraint, ReplicationStatus,
+    RequestedJobStatus, S3JobManifestGenerator, S3ManifestOutputLocation,
+    S3ReplicateObjectOperation, Sses3Encryption,
 };
 use aws_smithy_types::DateTime;
 use aws_smithy_types::error::operation::BuildError;
@@ -113,6 +114,12 @@ fn generator(source: &JobSource) -> Result<JobManifestGenerator, BuildError> {
             .bucket(bucket)
             .manifest_prefix(prefix)
             .manifest_format("S3InventoryReport_CSV_20211130".into())
+            // As all of ours, whatever the bucket's default: the job's role may use no key of KMS.
+            .manifest_encryption(
+                GeneratedManifestEncryption::builder()
+                    .sses3(Sses3Encryption::builder().build())
+                    .build(),
+            )
             .build()?;
         generator = generator.manifest_output_location(location);
     }

@@ -105,6 +105,12 @@ impl Room {
         self.jobs > 0 && self.dollars >= job_micro_usd(0) + fee_micro_usd
     }
 
+    /// Whether more than half of the day's jobs and dollars are left. Sweeps of many buckets come due
+    /// together, and leave the other half to what has failed.
+    pub fn leaves_half(&self, limits: &Limits) -> bool {
+        self.jobs > limits.day_jobs_max / 2 && self.dollars > limits.day_micro_usd_max / 2
+    }
+
     /// What is left beside a job of so many rows that starts at the same time.
     #[must_use]
     pub fn less(self, rows: u64) -> Self {
@@ -270,12 +276,12 @@ impl Account {
         doubtful.map(|(plan, r)| (r.bucket.clone(), plan.clone())).collect()
     }
 
-    /// Forgets what no longer counts: ended reservations of earlier days, and `orphans`. Says whether
-    /// there was any.
+    /// Forgets what no longer counts: ended reservations of days before yesterday, and `orphans`. Says
+    /// whether there was any. A launch that began yesterday may be reserving for that day still.
     pub fn forget(&mut self, orphans: &[PlanId], now: Timestamp) -> bool {
         let before = self.reservations.len();
         self.reservations.retain(|plan, r| {
-            let counts = !r.ended || r.let_go.unwrap_or(r.at).0 / days(1) >= now.0 / days(1);
+            let counts = !r.ended || r.let_go.unwrap_or(r.at).0 / days(1) + 1 >= now.0 / days(1);
             counts && !orphans.contains(plan)
         });
         before != self.reservations.len()

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::entry::{Blame, Cause, Entry, State};
 use crate::ledger::Flight;
+use crate::limits::REPORT_ROW_BYTES;
 use crate::listing::ListedRow;
 use crate::plan::PlanId;
 use crate::reason::Reason;
@@ -231,6 +232,8 @@ pub struct Marks {
     pub canaries: BTreeSet<ObjectVersion>,
     /// The plan that takes rows, and how many it may yet take besides the canaries.
     pub plan: Option<(PlanId, u64)>,
+    /// Bytes that the report of those that the plan has taken will have, about.
+    pub report_bytes: u64,
     /// What becomes of versions that S3 has listed and the ledger does not have, since when they are
     /// listed, and the plan of the scan.
     pub take: Option<(Take, Timestamp, PlanId)>,
@@ -285,6 +288,14 @@ impl Marks {
         if *left == 0 || not_before > given.now {
             return (entry, false);
         }
+        let (key, version) = (entry.id.key.to_manifest(), entry.id.version.as_str());
+        let bytes = (key.len() + version.len()) as u64 + REPORT_ROW_BYTES;
+        if self.report_bytes > 0 && self.report_bytes + bytes > given.limits.job_report_bytes_max {
+            // The rest waits for the next job.
+            *left = 0;
+            return (entry, false);
+        }
+        self.report_bytes += bytes;
         *left -= 1;
         let fact = Fact::Launched { plan: plan.clone(), canary: false };
         match given.apply(Some(entry.clone()), fact, &mut Vec::new()) {

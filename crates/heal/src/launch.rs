@@ -199,7 +199,8 @@ impl Asked<'_> {
             if settled.ended != Ended::Lost {
                 decision.notices.push(self.finished(settled, scan.as_ref()));
             }
-            let declined = scan.as_ref().is_some_and(|scan| scan.is_declined(settled.ended));
+            let declined =
+                scan.as_ref().is_some_and(|scan| scan.is_declined(settled.ended, self.limits));
             match settled.ended {
                 Ended::Complete => circuits.retain(|circuit| circuit.cause().is_some()),
                 Ended::Failed | Ended::Cancelled if declined => {}

@@ -76,20 +76,28 @@ pub fn attempts_are_bounded(entry: &Entry, limits: &Limits) -> Result<(), Broken
     Ok(())
 }
 
-/// **Bounded.** Active jobs, and the jobs, rows and dollars of any one day.
-pub fn spending_is_bounded(account: &Account, limits: &Limits) -> Result<(), Broken> {
-    let active = account.reservations.values().filter(|r| r.takes_slot()).count();
-    if active > limits.jobs_active_max as usize {
-        return broken("bounded", format!("{active} jobs are active"));
+/// **Bounded.** Active jobs, and the jobs, rows and dollars of any one day: a change takes no more than there
+/// is. What was taken while a limit was higher stays as it is.
+pub fn spending_is_bounded(
+    before: &Account,
+    after: &Account,
+    limits: &Limits,
+) -> Result<(), Broken> {
+    let active =
+        |account: &Account| account.reservations.values().filter(|r| r.takes_slot()).count();
+    let over = |before: u64, after: u64, most: u64| after > before && after > most;
+    let (was, is) = (active(before) as u64, active(after) as u64);
+    if over(was, is, u64::from(limits.jobs_active_max)) {
+        return broken("bounded", format!("{is} jobs are active"));
     }
-    let times = account.reservations.values().flat_map(|r| [Some(r.at), r.let_go]).flatten();
+    let times = after.reservations.values().flat_map(|r| [Some(r.at), r.let_go]).flatten();
     let met: BTreeSet<u64> = times.map(|at| at.0 / days(1)).collect();
     for day in met {
-        let (jobs, rows, micro_usd) = account.of_day(day);
-        let over = jobs > limits.day_jobs_max
-            || rows > limits.day_rows_max
-            || micro_usd > limits.day_micro_usd_max;
-        if over {
+        let (was, (jobs, rows, micro_usd)) = (before.of_day(day), after.of_day(day));
+        if over(was.0.into(), jobs.into(), limits.day_jobs_max.into())
+            || over(was.1, rows, limits.day_rows_max)
+            || over(was.2, micro_usd, limits.day_micro_usd_max)
+        {
             let how = format!("{jobs} jobs, {rows} rows, {micro_usd} µ$ on day {day}");
             return broken("bounded", how);
         }

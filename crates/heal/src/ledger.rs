@@ -10,6 +10,7 @@ use crate::backfill::Backfill;
 use crate::circuit::Circuit;
 use crate::entry::{Entry, Outcome, State};
 use crate::key::{Bucket, JobId};
+use crate::limits::OUTBOX_MAX;
 use crate::notice::Notice;
 use crate::plan::PlanId;
 use crate::scan::Scan;
@@ -43,6 +44,9 @@ pub struct Head {
     pub circuits: Vec<Circuit>,
     /// Notices that are not yet said everywhere.
     pub outbox: Vec<Notice>,
+    /// Notices that no chat took and that made way for younger ones.
+    #[serde(default)]
+    pub given_up: u64,
     /// Rows of the run by state.
     pub counts: Counts,
     /// What ever came and went.
@@ -167,6 +171,7 @@ impl Head {
             flights: BTreeMap::new(),
             circuits: Vec::new(),
             outbox: Vec::new(),
+            given_up: 0,
             counts: Counts::default(),
             totals: Totals::default(),
             next_due: None,
@@ -186,13 +191,17 @@ impl Head {
         self.paused.as_deref().filter(|_| !over)
     }
 
-    /// Puts notices into the outbox; one that is there already is the same one.
+    /// Puts notices into the outbox; one that is there already is the same one. If they are too many the
+    /// oldest are given up, and counted.
     pub fn tell(&mut self, notices: impl IntoIterator<Item = Notice>) {
         for notice in notices {
             if !self.outbox.iter().any(|other| other.id == notice.id) {
                 self.outbox.push(notice);
             }
         }
+        let over = self.outbox.len().saturating_sub(OUTBOX_MAX);
+        self.outbox.drain(..over);
+        self.given_up += over as u64;
     }
 
     /// Whether there is nothing to do at `now` unless something new has come.
@@ -262,5 +271,26 @@ impl Totals {
     /// Versions that left, one way or another.
     pub fn left(&self) -> u64 {
         self.healed + self.unproved + self.gone
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::notice::NoticeFact;
+
+    #[test]
+    fn the_oldest_of_too_many_notices_are_given_up_and_counted() {
+        let bucket = Bucket::try_from("photos".to_owned()).unwrap();
+        let mut head = Head::new(bucket.clone(), Timestamp(0));
+        let notice = |n: u64| {
+            let fact = NoticeFact::BudgetSpent { limit: n.to_string(), rows: n };
+            Notice::new(&bucket, Timestamp(n), Timestamp(n), fact)
+        };
+        head.tell((0..OUTBOX_MAX as u64 + 30).map(notice));
+        head.tell([notice(OUTBOX_MAX as u64 + 29)]);
+        assert_eq!((head.outbox.len(), head.given_up), (OUTBOX_MAX, 30));
+        assert_eq!(head.outbox.first(), Some(&notice(30)));
     }
 }

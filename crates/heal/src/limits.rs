@@ -39,11 +39,19 @@ pub const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 pub const CHUNK_LOOKAHEAD_BYTES: u64 = 64 * 1024;
 /// Chunks of one report that one invocation of `settle` works through; the next one goes on.
 pub const CHUNKS_PER_SETTLE: usize = 64;
+/// Reasons that are counted apart in the summary of one job.
+pub const REASONS_MAX: usize = 100;
+/// Notices of one bucket that wait for a chat. Of more the oldest are given up: a chat that is gone for
+/// good must not make the head grow for ever.
+pub const OUTBOX_MAX: usize = 200;
 /// Segments that one fold takes up; the rest wait for the next tick.
 pub const SEGMENTS_PER_FOLD: usize = 256;
 /// Once a fold takes up so many chunks of reports, no other job lands in it: that waits for the next
 /// tick.
 pub const CHUNKS_PER_FOLD: usize = 64;
+
+/// Bytes of a row of a report beside its key and version: the bucket's name, and what became of it.
+pub const REPORT_ROW_BYTES: u64 = 96;
 
 /// How long a row that left is remembered: longer than a queue can hold an event (14 days).
 pub const TOMBSTONE_MS: u64 = days(15);
@@ -95,8 +103,9 @@ pub const ENROLL_WRITES_MAX: usize = 5;
 /// Pauses before a document is read again that does not show what was written: S3 may answer with an
 /// older one for a moment.
 pub const ENROLL_READ_PAUSES_MS: [u64; 2] = [0, 2_000];
-/// Pauses before S3 is asked again that could not send to our queue: a queue's policy takes up to 60
-/// seconds to arrive (SQS Developer Guide: sqs-basic-examples-of-sqs-policies).
+/// Pauses before S3 is asked again that could not send to our queue, or that does not know yet what our
+/// role may do: a queue's policy takes up to 60 seconds to arrive (SQS Developer Guide:
+/// sqs-basic-examples-of-sqs-policies).
 pub const ENROLL_QUEUE_PAUSES_MS: [u64; 5] = [2_000, 4_000, 8_000, 16_000, 30_000];
 /// Buckets that `enroll` works on at the same time.
 pub const ENROLL_AT_ONCE: usize = 8;
@@ -116,6 +125,9 @@ pub struct Limits {
     pub launch_wait_minutes: u64,
     /// Rows in one job.
     pub job_rows_max: u64,
+    /// Bytes that the report of one job may come to: all of its chunks are folded together, beside each
+    /// other ([`CHUNKS_PER_FOLD`]).
+    pub job_report_bytes_max: u64,
     /// Of the account's [`ACCOUNT_JOBS_MAX`] active jobs, how many may be ours.
     pub jobs_active_max: u32,
     /// Jobs started in one day (UTC).
@@ -151,6 +163,7 @@ impl Default for Limits {
             launch_rows_min: 100_000,
             launch_wait_minutes: 15,
             job_rows_max: 5_000_000,
+            job_report_bytes_max: CHUNKS_PER_FOLD as u64 * CHUNK_BYTES,
             jobs_active_max: 4,
             day_jobs_max: 96,
             day_rows_max: 50_000_000,
@@ -185,6 +198,7 @@ impl Limits {
         let mut problems = Vec::new();
         let one = [
             ("job_rows_max", self.job_rows_max),
+            ("job_report_bytes_max", self.job_report_bytes_max),
             ("jobs_active_max", u64::from(self.jobs_active_max)),
             ("day_jobs_max", u64::from(self.day_jobs_max)),
             ("day_rows_max", self.day_rows_max),

@@ -134,7 +134,7 @@ impl Plan {
         settings: &JobSettings,
     ) -> Self {
         let source = JobSource::Generator {
-            bucket_arn: format!("arn:aws:s3:::{bucket}"),
+            bucket_arn: settings.bucket_arn(bucket.as_str()),
             scope: scope.clone(),
             output: Some((settings.state_arn(), StateKey::Generated(bucket).to_string())),
         };
@@ -150,8 +150,15 @@ const ALL_TASKS: &str = "AllTasks";
 pub const FAILED_TASKS: &str = "FailedTasksOnly";
 
 impl JobSettings {
+    /// The ARN of a bucket, in the partition of the role: `aws`, `aws-cn` or `aws-us-gov` (IAM User Guide:
+    /// reference-arns).
+    pub fn bucket_arn(&self, bucket: &str) -> String {
+        let partition = self.role_arn.split(':').nth(1).filter(|it| !it.is_empty());
+        format!("arn:{}:s3:::{bucket}", partition.unwrap_or("aws"))
+    }
+
     fn state_arn(&self) -> String {
-        format!("arn:aws:s3:::{}", self.state_bucket)
+        self.bucket_arn(&self.state_bucket)
     }
 
     fn request(&self, id: &PlanId, bucket: &Bucket, source: JobSource, scope: &str) -> JobRequest {
@@ -227,4 +234,33 @@ pub enum JobSource {
         /// ARN of the bucket and prefix under which the generated manifest is kept.
         output: Option<(String, String)>,
     },
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::scan::Purpose;
+
+    #[test]
+    fn every_arn_of_a_request_is_of_the_partition_of_its_role() {
+        for partition in ["aws", "aws-cn", "aws-us-gov"] {
+            let settings = JobSettings {
+                account: "111122223333".to_owned(),
+                role_arn: format!("arn:{partition}:iam::111122223333:role/job"),
+                state_bucket: "state".to_owned(),
+                priority: 10,
+            };
+            let (id, bucket) = (PlanId("p-1".to_owned()), Bucket::try_from("photos".to_owned()));
+            let (bucket, at) = (bucket.unwrap(), Timestamp(0));
+            let ours = Plan::of_manifest(id.clone(), &bucket, at, 1, "etag", &settings);
+            let theirs = Plan::of_scope(id, &bucket, at, &Purpose::Sweep.scope(), &settings);
+            for plan in [ours, theirs] {
+                let request = serde_json::to_string(&plan.request).unwrap();
+                let arns = request.matches("\"arn:").count();
+                assert_eq!(request.matches(&format!("\"arn:{partition}:")).count(), arns);
+                assert!(arns >= 3, "{request}");
+            }
+        }
+    }
 }

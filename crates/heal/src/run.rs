@@ -6,7 +6,8 @@
 //! the same merge runs over S3 objects in a function, over files on a command line, and over vectors
 //! in a test. Rows of a run carry keys percent-encoded, which keeps every row on one line without quotes.
 
-use std::collections::VecDeque;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -113,67 +114,103 @@ struct Source<T> {
     ended: bool,
 }
 
-/// A merge of sorted runs that groups the rows of each version.
+/// The first row of a source.
 #[derive(Debug)]
-pub struct Merge<T> {
+struct First<T> {
+    row: T,
+    source: usize,
+}
+
+impl<T: Row> Ord for First<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.row.id().cmp(other.row.id()).then(self.source.cmp(&other.source))
+    }
+}
+
+impl<T: Row> PartialOrd for First<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T: Row> PartialEq for First<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<T: Row> Eq for First<T> {}
+
+/// A merge of sorted runs that groups the rows of each version. A row costs a logarithm of the sources.
+#[derive(Debug)]
+pub struct Merge<T: Row> {
     sources: Vec<Source<T>>,
+    /// The first row of every source that has one.
+    firsts: BinaryHeap<Reverse<First<T>>>,
+    /// Sources without a first row that have not ended.
+    hungry: BTreeSet<usize>,
     group: Vec<(usize, T)>,
-    at: Option<ObjectVersion>,
     done: Option<ObjectVersion>,
 }
 
 impl<T: Row> Merge<T> {
     /// A merge of this many sources, none of which has been read.
     pub fn new(sources: usize) -> Self {
-        let sources =
-            (0..sources).map(|_| Source { rows: VecDeque::new(), ended: false }).collect();
-        Self { sources, group: Vec::new(), at: None, done: None }
+        let empty = |_| Source { rows: VecDeque::new(), ended: false };
+        Self {
+            sources: (0..sources).map(empty).collect(),
+            firsts: BinaryHeap::new(),
+            hungry: (0..sources).collect(),
+            group: Vec::new(),
+            done: None,
+        }
     }
 
     /// Gives the next rows of a source. No rows at all end it.
     pub fn push(&mut self, source: usize, rows: Vec<T>) {
-        if let Some(source) = self.sources.get_mut(source) {
-            source.ended |= rows.is_empty();
-            source.rows.extend(rows);
+        let Some(given) = self.sources.get_mut(source) else { return };
+        given.ended |= rows.is_empty();
+        given.rows.extend(rows);
+        if self.hungry.remove(&source) {
+            self.refill(source);
         }
     }
 
-    /// Goes on until something is needed or a group is complete.
+    /// Goes on until something is needed or a group is complete. A source that runs dry is needed first: its
+    /// next page may go on with the same version.
     pub fn poll(&mut self) -> Step<T> {
-        if let Some(starved) = self.sources.iter().position(|s| s.rows.is_empty() && !s.ended) {
-            return Step::Need(starved);
-        }
-        if self.at.is_none() {
-            let heads = self.sources.iter().enumerate();
-            let first = heads.filter_map(|(n, s)| s.rows.front().map(|row| (row.id(), n))).min();
-            let Some((first, source)) = first else {
-                return Step::Done;
-            };
-            if self.done.as_ref().is_some_and(|done| first <= done) {
-                return Step::Disorder(source, first.clone());
+        loop {
+            if let Some(starved) = self.hungry.first() {
+                return Step::Need(*starved);
             }
-            self.at = Some(first.clone());
+            let first = self.firsts.peek().map(|Reverse(first)| (first.row.id(), first.source));
+            let at = self.group.first().map(|(_, row)| row.id());
+            match (first, at) {
+                (None, None) => return Step::Done,
+                (Some((id, source)), None) if self.done.as_ref().is_some_and(|done| id <= done) => {
+                    return Step::Disorder(source, id.clone());
+                }
+                (Some((id, _)), at) if at.is_none_or(|at| at == id) => {
+                    let Some(Reverse(First { row, source })) = self.firsts.pop() else { continue };
+                    self.group.push((source, row));
+                    self.refill(source);
+                }
+                (_, at) => {
+                    self.done = at.cloned();
+                    return Step::Group(std::mem::take(&mut self.group));
+                }
+            }
         }
-        if let Some(starved) = self.gather() {
-            return Step::Need(starved);
-        }
-        self.done = self.at.take();
-        Step::Group(std::mem::take(&mut self.group))
     }
 
-    /// Moves the rows of the current version into the group. A source that runs dry is needed first:
-    /// its next page may go on with the same version.
-    fn gather(&mut self) -> Option<usize> {
-        let at = self.at.as_ref()?;
-        for (index, source) in self.sources.iter_mut().enumerate() {
-            while source.rows.front().is_some_and(|row| row.id() == at) {
-                self.group.extend(source.rows.pop_front().map(|row| (index, row)));
-            }
-            if source.rows.is_empty() && !source.ended {
-                return Some(index);
-            }
+    /// Puts the next row of a source among the first ones.
+    fn refill(&mut self, source: usize) {
+        let Some(from) = self.sources.get_mut(source) else { return };
+        match from.rows.pop_front() {
+            Some(row) => self.firsts.push(Reverse(First { row, source })),
+            None if !from.ended => drop(self.hungry.insert(source)),
+            None => {}
         }
-        None
     }
 }
 

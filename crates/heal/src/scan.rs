@@ -199,12 +199,15 @@ impl Scan {
     }
 
     /// Whether a job that ended so has only been declined: by who cancelled it while it waited, or by
-    /// S3, which fails what waits for 30 days.
-    pub(crate) fn is_declined(&self, ended: Ended) -> bool {
+    /// who was to confirm it within S3's 30 days.
+    pub(crate) fn is_declined(&self, ended: Ended, limits: &Limits) -> bool {
         match self.stage {
-            Stage::Listed { .. } | Stage::Alone { .. } | Stage::Drops => {
-                matches!(ended, Ended::Failed | Ended::Cancelled)
-            }
+            Stage::Listed { rows, .. } | Stage::Alone { rows } => match ended {
+                Ended::Cancelled => true,
+                Ended::Failed => !self.purpose.may_go(rows, limits),
+                Ended::Complete | Ended::Lost => false,
+            },
+            Stage::Drops => matches!(ended, Ended::Failed | Ended::Cancelled),
             Stage::Lists => ended == Ended::Cancelled,
             Stage::Goes | Stage::GoesAlone => false,
         }
@@ -354,7 +357,7 @@ impl Scans<'_> {
         };
         let whole = ended.is_some_and(|settled| settled.ended == Ended::Complete);
         let nothing = ended.is_some_and(Settled::found_nothing);
-        let declined = ended.is_some_and(|settled| scan.is_declined(settled.ended));
+        let declined = ended.is_some_and(|settled| scan.is_declined(settled.ended, self.limits));
         let unlistable = scan.stage == Stage::Lists
             && ended.is_some_and(|settled| settled.ended == Ended::Failed);
         let cancelled = ended.is_some_and(|settled| settled.ended == Ended::Cancelled);
@@ -452,7 +455,7 @@ impl Scans<'_> {
         let sweep = self.sweeps && sweep_is_due(self.head, self.now, self.limits);
         let purpose = match scanning.backfills.is_empty() {
             false => Purpose::Backfill(scanning.backfills.remove(0)),
-            true if sweep => {
+            true if sweep && self.room.leaves_half(self.limits) => {
                 scanning.swept = Some(self.now);
                 Purpose::Sweep
             }

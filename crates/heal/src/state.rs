@@ -150,7 +150,31 @@ impl fmt::Display for StatePrefix<'_> {
 /// The bucket that a common prefix such as `failures/<bucket>/`, or a document such as
 /// `enrolled/<bucket>.json`, names.
 pub fn bucket_of(key: &str) -> Option<Bucket> {
-    let name = key.trim_end_matches('/').rsplit('/').next()?;
-    let name = name.strip_suffix(".json").unwrap_or(name);
-    Bucket::try_from(name.to_owned()).ok()
+    let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    let name = match key.strip_suffix('/') {
+        Some(prefix) => last(prefix)?,
+        // A bucket's own name may end so, too.
+        None => last(key.strip_suffix(".json").unwrap_or(key))?,
+    };
+    Bucket::try_from(name).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::bucket_of;
+
+    #[test]
+    fn a_bucket_is_told_by_its_prefix_and_by_its_document_whatever_its_name() {
+        for (key, bucket) in [
+            ("ledger/photos/", "photos"),
+            ("enrolled/photos.json", "photos"),
+            ("ledger/data.json/", "data.json"),
+            ("enrolled/data.json.json", "data.json"),
+            ("enrolled/data.json", "data"),
+        ] {
+            assert_eq!(bucket_of(key).unwrap().as_str(), bucket, "{key}");
+        }
+        assert_eq!(bucket_of("ledger/No Bucket/"), None);
+    }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::entry::{escape, unescape};
+use crate::limits::REASONS_MAX;
 use crate::reason::Reason;
 use crate::report::ReportRow;
 use crate::run::{Corrupt, Fields, ObjectVersion, Row};
@@ -47,6 +48,9 @@ impl VerdictRow {
     }
 }
 
+/// What the reasons after the first [`REASONS_MAX`] are counted as.
+const OTHER_REASONS: &str = "OtherReasons";
+
 /// How a chunk's, or a whole job's, rows came out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -59,6 +63,14 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts a row that failed. A report with more reasons than there are is of no known shape, and
+    /// must not make the summary as long as itself.
+    fn fail(&mut self, reason: Reason) {
+        let known = self.failed.contains_key(&reason) || self.failed.len() < REASONS_MAX;
+        let reason = if known { reason } else { Reason::parse(OTHER_REASONS) };
+        *self.failed.entry(reason).or_default() += 1;
+    }
+
     /// All rows.
     pub fn rows(&self) -> u64 {
         self.succeeded + self.failed.values().sum::<u64>() + self.unreadable
@@ -96,7 +108,7 @@ pub fn count_chunk(bytes: &[u8], tally: &mut Tally) -> Result<(), Corrupt> {
         }
         match VerdictRow::decode(line)?.failed {
             None => tally.succeeded += 1,
-            Some(reason) => *tally.failed.entry(reason).or_default() += 1,
+            Some(reason) => tally.fail(reason),
         }
     }
     Ok(())
@@ -107,4 +119,20 @@ pub fn decode_page(page: &[u8]) -> Result<Vec<VerdictRow>, Corrupt> {
     let text = std::str::from_utf8(page).map_err(|_| Corrupt::new("", "not UTF-8"))?;
     let rows = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     rows.map(VerdictRow::decode).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_has_no_more_reasons_than_there_can_be() {
+        let line = |n: usize| format!("k{n:05},v,failed,Reason{}\n", n % 5_000);
+        let chunk: String = (0..10_000).map(line).collect();
+        let mut tally = Tally::default();
+        count_chunk(chunk.as_bytes(), &mut tally).unwrap();
+        assert_eq!((tally.rows(), tally.failed.len()), (10_000, REASONS_MAX + 1));
+        assert_eq!(tally.failed.get(&Reason::parse(OTHER_REASONS)), Some(&9_800));
+    }
 }

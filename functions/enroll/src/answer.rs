@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
-use resilver_aws::{AwsError, Woken, buckets, webhook};
-use resilver_heal::enrolment::{By, Refusal};
+use resilver_aws::{AwsError, Kind, Woken, buckets, webhook};
+use resilver_heal::enrolment::{By, Obstacle, Refusal};
 use resilver_heal::key::Bucket;
-use resilver_heal::limits::{ENROLL_AT_ONCE, ENROLL_REASON_MAX};
+use resilver_heal::limits::{ENROLL_AT_ONCE, ENROLL_QUEUE_PAUSES_MS, ENROLL_REASON_MAX};
+use resilver_heal::state::StateKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::{error, info};
@@ -37,6 +38,9 @@ struct Verdict {
     enrolled: BTreeSet<Bucket>,
 }
 
+/// What that means for jobs that run while the stack goes.
+const ROLE_GOES: &str = "the role of jobs goes with the stack, so what they have not done by then fails, and is charged; \
+     aws s3control update-job-status --requested-job-status Cancelled stops one";
 /// Pauses before CloudFormation is told again, in milliseconds.
 const PAUSES_MS: [u64; 3] = [0, 1_000, 3_000];
 
@@ -76,7 +80,7 @@ pub(crate) async fn answer(ctx: &Ctx, woken: &Woken, request: &Request) -> Resul
         error!(why, "CloudFormation did not take the answer");
     }
     Err(AwsError {
-        kind: resilver_aws::Kind::Unavailable,
+        kind: Kind::Unavailable,
         operation: "PUT",
         target: "CloudFormation's answer".to_owned(),
         code: None,
@@ -114,20 +118,21 @@ async fn install(ctx: &Ctx, woken: &Woken, changed: bool) -> Verdict {
     if let Some(broken) = &ctx.broken {
         return failed(broken.to_string());
     }
+    let wanted = wanted(ctx).await;
+    let mut said = refusals(ctx, &wanted).await;
+    if !said.is_empty() {
+        return failed(said.join(". "));
+    }
     let memory = match memory::installed(ctx, woken, true).await {
         Ok(()) => Memory::load(ctx).await,
         Err(problem) => Err(problem),
     };
-    let (memory, wanted) = match memory {
-        Ok(memory) => (memory, Wanted::find(ctx).await),
+    let memory = match &memory {
+        Ok(memory) => memory,
         Err(problem) => return failed(problem.to_string()),
     };
-    let names = wanted.no_names.iter().map(|why| Refusal::name(why).to_string());
-    let mut said: Vec<String> = names.collect();
-    said.extend(wanted.problem.iter().map(ToString::to_string));
-    let memory = &memory;
     let work = wanted.buckets.iter().map(|bucket| async move {
-        let enroll = bucket::enroll(ctx, woken, memory, bucket, By::Settings, true);
+        let enroll = bucket::enroll(ctx, woken, memory, bucket, By::Settings, false);
         let done = Box::pin(enroll).await;
         (bucket, done)
     });
@@ -161,6 +166,49 @@ async fn install(ctx: &Ctx, woken: &Woken, changed: bool) -> Verdict {
     Verdict { success: true, reason: said.join(". "), enrolled }
 }
 
+/// What is wanted, once we may ask.
+async fn wanted(ctx: &Ctx) -> Wanted {
+    let mut wanted = Wanted::find(ctx).await;
+    for pause in ENROLL_QUEUE_PAUSES_MS {
+        if !wanted.problem.as_ref().is_some_and(|problem| problem.kind == Kind::Denied) {
+            break;
+        }
+        buckets::pause(&ctx.clients, pause).await;
+        wanted = Wanted::find(ctx).await;
+    }
+    wanted
+}
+
+/// Why not all that is wanted can be enrolled, as far as looking at it tells. Nothing is written before all
+/// may be: what is refused leaves no trace, and a state bucket that is empty goes with a stack that did not
+/// come to be (CloudFormation User Guide: aws-attribute-deletionpolicy).
+async fn refusals(ctx: &Ctx, wanted: &Wanted) -> Vec<String> {
+    let names = wanted.no_names.iter().map(|why| Refusal::name(why).to_string());
+    let mut refusals: Vec<String> = names.collect();
+    refusals.extend(wanted.problem.iter().map(ToString::to_string));
+    let looks =
+        wanted.buckets.iter().map(|bucket| async move { (bucket, look(ctx, bucket).await) });
+    let mut looks = futures::stream::iter(looks).buffered(ENROLL_AT_ONCE);
+    while let Some((bucket, looked)) = looks.next().await {
+        refusals.extend(looked.err().map(|refusal| format!("{bucket}: {refusal}")));
+    }
+    refusals
+}
+
+/// Looks at a bucket, and again while that is denied: what the stack has just permitted may not be known
+/// everywhere yet (IAM User Guide: troubleshoot_general).
+async fn look(ctx: &Ctx, bucket: &Bucket) -> Result<(), Refusal> {
+    for pause in ENROLL_QUEUE_PAUSES_MS {
+        match bucket::preview(ctx, bucket).await {
+            Err(refusal) if refusal.code == Obstacle::Denied => {
+                buckets::pause(&ctx.clients, pause).await;
+            }
+            looked => return looked.map(drop),
+        }
+    }
+    bucket::preview(ctx, bucket).await.map(drop)
+}
+
 /// Lets go what the settings no longer name; says what could not be let go, which the schedule tries
 /// again.
 async fn let_go(ctx: &Ctx, memory: &Memory, wanted: &Wanted) -> Vec<String> {
@@ -180,7 +228,10 @@ async fn let_go(ctx: &Ctx, memory: &Memory, wanted: &Wanted) -> Vec<String> {
 /// The stack goes.
 async fn delete(ctx: &Ctx, woken: &Woken) -> Verdict {
     let mut said = Vec::new();
-    if let Err(problem) = memory::installed(ctx, woken, false).await {
+    // Of a stack that did not come to be nothing is remembered: its state bucket stays empty.
+    if ctx.store.exists(&StateKey::Enrolment.to_string()).await.unwrap_or(true)
+        && let Err(problem) = memory::installed(ctx, woken, false).await
+    {
         said.push(problem.to_string());
     }
     let memory = Memory::load(ctx).await.unwrap_or_else(|problem| {
@@ -202,9 +253,12 @@ async fn delete(ctx: &Ctx, woken: &Woken) -> Verdict {
         said.push(format!("{bucket}: {refusal}"));
     }
     match memory::jobs(ctx).await {
-        Ok(jobs) => said.extend(jobs.into_iter().map(|(bucket, job)| {
-            format!("job {job} of {bucket} still runs: S3 ends it, and nobody reads its report")
-        })),
+        Ok(jobs) if !jobs.is_empty() => {
+            let jobs = jobs.into_iter();
+            said.extend(jobs.map(|(bucket, job)| format!("job {job} of {bucket} still runs")));
+            said.push(ROLE_GOES.to_owned());
+        }
+        Ok(_) => {}
         Err(problem) => said.push(problem.to_string()),
     }
     let said = said.join(". ");

@@ -40,7 +40,9 @@ impl Wanted {
                 return Self { problem: Some(problem), unlisted: true, ..wanted };
             }
         };
-        let named = listed.into_iter().filter_map(|name| Bucket::try_from(name).ok());
+        // A tag of the stack is one of the state bucket too, and that is no source.
+        let others = listed.into_iter().filter(|name| *name != ctx.store.bucket);
+        let named = others.filter_map(|name| Bucket::try_from(name).ok());
         let asked = named.map(|bucket| async move {
             let tags = buckets::tags(&ctx.clients, bucket.as_str()).await;
             (bucket, tags)

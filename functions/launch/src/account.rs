@@ -26,18 +26,22 @@ pub(crate) async fn room(ctx: &Ctx, news: &News, now: Timestamp) -> Result<Room,
 /// of whatever bucket. They would hold their slots for ever.
 pub(crate) async fn forget(ctx: &Ctx, now: Timestamp) -> Result<(), LaunchError> {
     let (account, _) = read(ctx).await?;
-    let mut orphans = Vec::new();
+    let (mut orphans, mut first_error) = (Vec::new(), None);
     for (bucket, plan) in account.doubtful(now) {
-        let head = ctx.store.get_json::<Head>(&StateKey::Head(&bucket).to_string()).await?;
-        if !head.is_some_and(|head| head.value.flights.contains_key(&plan)) {
-            orphans.push(plan);
+        match ctx.store.get_json::<Head>(&StateKey::Head(&bucket).to_string()).await {
+            Ok(head) => {
+                let named = head.is_some_and(|head| head.value.flights.contains_key(&plan));
+                orphans.extend((!named).then_some(plan));
+            }
+            // Whatever it names keeps its share; those of other buckets are looked at all the same.
+            Err(problem) => _ = first_error.get_or_insert(problem),
         }
     }
     // Mostly there is nothing: then what was read is all that it costs.
     if account.clone().forget(&orphans, now) {
         change(ctx, |account| account.forget(&orphans, now)).await?;
     }
-    Ok(())
+    first_error.map_or(Ok(()), |problem| Err(problem.into()))
 }
 
 /// What a launch takes of the account.
@@ -169,10 +173,7 @@ async fn change(
         if !said {
             return Ok(false);
         }
-        // What is given back is never too much, even if a limit was lowered since it was taken.
-        if account.reservations.len() > before.reservations.len() {
-            laws::spending_is_bounded(&account, &ctx.limits)?;
-        }
+        laws::spending_is_bounded(&before, &account, &ctx.limits)?;
         match ctx.store.swap_json(&key, &account, etag.as_deref()).await? {
             Swapped::Won { .. } => return Ok(said),
             Swapped::Lost => {}

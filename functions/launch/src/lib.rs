@@ -26,7 +26,7 @@ use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::plan::JobSettings;
 use resilver_heal::state::{StatePrefix, bucket_of};
-use resilver_heal::time::minutes;
+use resilver_heal::time::{Timestamp, minutes};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tracing::{Instrument, error, info, info_span};
@@ -100,8 +100,8 @@ impl Ctx {
 }
 
 /// Launches every bucket that has failures, a ledger or something to say. One bucket's trouble does
-/// not keep another from healing: errors are gathered and reported at the end, and every minute
-/// another bucket is the first, in case there is not time for all.
+/// not keep another from healing: errors are gathered and reported at the end, and every time
+/// another bucket is the first, in case there is not time, or room, for all.
 ///
 /// A change in the account that may be a repair launches only the buckets that it makes a canary due in.
 pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, LaunchError> {
@@ -110,9 +110,19 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, La
     }
     let first_error = account::forget(ctx, woken.now).await.err();
     let mut buckets: Vec<_> = buckets(ctx).await?.into_iter().collect();
-    let first = woken.now.0 / minutes(1) % (buckets.len() as u64).max(1);
-    buckets.rotate_left(usize::try_from(first).unwrap_or_default());
+    let first = first(woken.now, buckets.len());
+    buckets.rotate_left(first);
     launch_all(ctx, woken, buckets, first_error).await
+}
+
+/// Which of so many buckets is the first at a time. However far apart the ticks are, each is in its turn: the
+/// multiples of the golden ratio leave no stretch of a circle out for long (Knuth, TAOCP 6.4).
+fn first(now: Timestamp, buckets: usize) -> usize {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let place = (now.0 / minutes(1)).wrapping_mul(GOLDEN);
+    // The high half of the product: a fraction of the circle becomes one of the buckets.
+    let first = (u128::from(place) * buckets as u128) >> 64;
+    usize::try_from(first).unwrap_or_default()
 }
 
 /// Launches these buckets in turn; gives what came of them, or the first of the problems, with the one that
@@ -174,4 +184,24 @@ async fn buckets(ctx: &Ctx) -> Result<BTreeMap<Bucket, Found>, LaunchError> {
         buckets.entry(bucket).or_default().enrolled = true;
     }
     Ok(buckets)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_bucket_is_the_first_in_its_turn_whatever_the_schedule() {
+        for buckets in 1..=120 {
+            for (every, begin) in [(1, 0), (5, 0), (5, 3), (7, 1), (15, 14), (60, 5)] {
+                let tick = |n: u64| Timestamp(minutes(29_000_000 + begin + n * every));
+                let ticks = 0..8 * buckets as u64;
+                let firsts: BTreeSet<usize> = ticks.map(|n| first(tick(n), buckets)).collect();
+                assert_eq!(firsts.len(), buckets, "of {buckets}, every {every} minutes");
+            }
+        }
+        assert_eq!(first(Timestamp(0), 0), 0);
+    }
 }

@@ -104,8 +104,8 @@ async fn read(
     let Some((arn, _)) = &described.generated else {
         return Ok(Err("S3 does not say where its manifest is".to_owned()));
     };
-    let place = arn.strip_prefix("arn:aws:s3:::").and_then(|place| place.split_once('/'));
-    let Some((_, key)) = place.filter(|(name, _)| *name == ctx.store.bucket) else {
+    let ours = format!("{}/", ctx.jobs.bucket_arn(&ctx.store.bucket));
+    let Some(key) = arn.strip_prefix(&ours) else {
         return Ok(Err(format!("its manifest is at {arn}")));
     };
     let (rows, runs) = (Vec::new(), Vec::new());

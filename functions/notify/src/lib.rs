@@ -57,8 +57,9 @@ impl Ctx {
                 settings.problem("RESILVER_CHATS", &why);
             }
         }
-        // The template has a place for each kind of chat, and nothing in those that nobody uses.
-        chats.retain(|chat| !chat.url.is_empty());
+        // The template has a place for each kind of chat, and nothing in those that nobody uses; or `none`,
+        // since `sam deploy --guided` asks for a secret until something is typed.
+        chats.retain(|chat| !matches!(chat.url.as_str(), "" | "none"));
         Self { store: Store::new(clients.clone(), bucket), clients, chats }
     }
 }

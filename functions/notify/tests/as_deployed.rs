@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 fn notify(aws: &Aws, chat: &Web) -> Function {
     let chats = json!([
         {"name": "slack", "kind": "slack", "url": ""},
+        {"name": "teams", "kind": "teams", "url": "none"},
         {"name": "webhook", "kind": "webhook", "url": chat.url},
     ]);
     let settings = [("RESILVER_CHATS", chats.to_string())];

@@ -56,9 +56,8 @@ pub async fn handle(ctx: &Ctx, woken: &Woken, event: &Value) -> Result<Value, Se
         looked_at(Box::pin(job::by_event(ctx, woken, id))).instrument(span).await?;
         return Ok(json!({"jobs": 1}));
     }
-    let flights = poll::flights(ctx).await?;
+    let (flights, mut first_error) = poll::flights(ctx).await?;
     let jobs = flights.len();
-    let mut first_error = None;
     for flight in flights {
         let (bucket, job, plan) = (&flight.bucket, &flight.job, &flight.plan);
         let span = info_span!("job", %job, %bucket, %plan);

@@ -20,16 +20,24 @@ pub(crate) struct Flying {
     pub(crate) waits: bool,
 }
 
-pub(crate) async fn flights(ctx: &Ctx) -> Result<Vec<Flying>, SettleError> {
-    let mut flights = Vec::new();
+/// The jobs, and the first of the problems: a head that cannot be read keeps no other bucket's jobs from
+/// being settled.
+pub(crate) async fn flights(ctx: &Ctx) -> Result<(Vec<Flying>, Option<SettleError>), SettleError> {
+    let (mut flights, mut first_error) = (Vec::new(), None);
     let ledgers = StatePrefix::AllLedgers.to_string();
     for prefix in ctx.store.list_prefixes(&ledgers).await? {
         let Some(bucket) = bucket_of(&prefix) else {
             continue;
         };
         let key = StateKey::Head(&bucket).to_string();
-        let Some(head) = ctx.store.get_json::<Head>(&key).await? else {
-            continue;
+        let head = match ctx.store.get_json::<Head>(&key).await {
+            Ok(Some(head)) => head,
+            Ok(None) => continue,
+            Err(problem) => {
+                tracing::error!(bucket = bucket.as_str(), error = %problem, "not settled");
+                first_error.get_or_insert(problem.into());
+                continue;
+            }
         };
         for (plan, flight) in head.value.flights {
             if let Some(job) = flight.job {
@@ -39,5 +47,5 @@ pub(crate) async fn flights(ctx: &Ctx) -> Result<Vec<Flying>, SettleError> {
             }
         }
     }
-    Ok(flights)
+    Ok((flights, first_error))
 }

@@ -59,7 +59,7 @@ export class ResilverObservability extends Construct {
     // Not in OldestUnhealedAge: no retry heals these, and a person may leave them there.
     this.alarm('QuarantinedAlarm', 'quarantined', {
       alarmDescription:
-        `Objects are in quarantine: no retry heals them. The dashboard ${stackName} shows of which bucket; the notice of that bucket ` +
+        `Objects are in quarantine: no retry heals them. The dashboard ${stackName}-${Aws.REGION} shows of which bucket; the notice of that bucket ` +
         'says why, and what does help.',
       metrics: [{ id: 'worst', expression: 'SELECT MAX(Quarantined) FROM SCHEMA(Resilver, Bucket)', period: 300 }],
       threshold: 0,
@@ -70,7 +70,8 @@ export class ResilverObservability extends Construct {
       threshold: 0,
     });
     new cloudwatch.CfnDashboard(this, 'Dashboard', {
-      dashboardName: stackName,
+      // Dashboards are global: the same app in another Region has its own.
+      dashboardName: `${stackName}-${Aws.REGION}`,
       dashboardBody: JSON.stringify(dashboardBody(stackName, Aws.REGION)),
     });
   }
@@ -79,7 +80,7 @@ export class ResilverObservability extends Construct {
   private oldestUnhealedAlarm(hours: number): cloudwatch.CfnAlarm {
     return this.alarm('OldestUnhealedAlarm', 'oldest-unhealed', {
       alarmDescription:
-        `An object has not been healed for more than ${hours} hours. The dashboard ${this.app} shows of which bucket; the last notice ` +
+        `An object has not been healed for more than ${hours} hours. The dashboard ${this.app}-${Aws.REGION} shows of which bucket; the last notice ` +
         'of that bucket says why, and what to do.',
       metrics: [{ id: 'worst', expression: 'SELECT MAX(OldestUnhealedAge) FROM SCHEMA(Resilver, Bucket)', period: 300 }],
       threshold: hours * 3600,
@@ -146,7 +147,7 @@ export class ResilverObservability extends Construct {
     // These are failures that nobody heals.
     this.alarm('DeadLettersAlarm', 'dead-letters', {
       alarmDescription:
-        `Failures could not be stored for days and lie in ${app}-dead-letters for 14 days. Repair ${app}-collect, then run the command ` +
+        `Failures could not be stored for days and lie in ${app}-dead-letters for about ten days more. Repair ${app}-collect, then run the command ` +
         `that the output Redrive of the stack ${app} shows.`,
       ...of('dead-letters', 'ApproximateNumberOfMessagesVisible'),
       threshold: 0,

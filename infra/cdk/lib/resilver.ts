@@ -65,8 +65,7 @@ export class Resilver extends Construct {
     this.functions = Object.fromEntries(made) as Record<FunctionName, lambda.Function>;
     this.wakeByQueue();
     this.wakeByRules();
-    this.wakeBySchedules();
-    this.enrol();
+    this.enrol(this.wakeBySchedules());
     this.tell();
   }
 
@@ -168,7 +167,7 @@ export class Resilver extends Construct {
     return rule.attrArn;
   }
 
-  private wakeBySchedules(): void {
+  private wakeBySchedules(): iam.Role {
     const woken = FUNCTION_NAMES.filter((name) => WIRING[name].schedule !== undefined);
     const us = { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } };
     const principal = new iam.ServicePrincipal('scheduler.amazonaws.com', { conditions: us });
@@ -189,16 +188,17 @@ export class Resilver extends Construct {
         },
       });
     }
+    return role;
   }
 
   // Deploying enrols the buckets, changing them enrols the difference, deleting the stack undoes it.
-  private enrol(): void {
+  private enrol(waker: iam.Role): void {
     const { buckets, bucketTag } = this.settings;
     const enrolment = new CustomResource(this, 'Enrolment', {
       resourceType: 'Custom::ResilverEnrolment',
       serviceToken: this.functions.enroll.functionArn,
-      // Three tries of the function, instead of an hour.
-      serviceTimeout: Duration.minutes(15),
+      // Three tries of the function with Lambda's pauses of one and two minutes, instead of an hour.
+      serviceTimeout: Duration.minutes(20),
       properties: { Buckets: buckets, Tag: bucketTag, QueueArn: this.failureQueue.queueArn },
     });
     // S3 tests the queue when the document is written, so its policy has to be there. The functions come first so that little can
@@ -207,6 +207,9 @@ export class Resilver extends Construct {
     for (const name of FUNCTION_NAMES.filter((each) => each !== 'enroll')) {
       enrolment.node.addDependency(this.functions[name].node.defaultChild!);
     }
+    // A schedule begins at once (EventBridge Scheduler User Guide: schedule-types), so all of them, which need this role, come
+    // after the enrolment, and go before it.
+    waker.node.addDependency(enrolment);
     // A bucket that leaves has to be let go when enroll's role names it no longer. This policy changes after the enrolment has:
     // while that runs, one of the two names what comes, the other what goes.
     const statements = ofLettingGo(this.sources);

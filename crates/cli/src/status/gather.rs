@@ -91,6 +91,8 @@ pub struct BucketStatus {
     pub backfills: Vec<String>,
     /// Notices that are not said everywhere yet.
     pub unsaid: usize,
+    /// Older ones that were given up.
+    pub given_up: u64,
 }
 
 /// Something that stands in the way.
@@ -218,6 +220,7 @@ async fn one(desk: &Desk, bucket: Bucket) -> Result<BucketStatus, CliError> {
         scan: scan(&head),
         backfills,
         unsaid: head.outbox.len(),
+        given_up: head.given_up,
         bucket,
     })
 }

@@ -117,7 +117,11 @@ fn lines(status: &BucketStatus) -> String {
     }
     if status.unsaid > 0 {
         let unsaid = count(status.unsaid as u64, "notice");
-        text += &row("unsaid", &format!("{unsaid} that no chat has taken yet"));
+        let older = match status.given_up {
+            0 => String::new(),
+            older => format!("; {older} older ones were given up"),
+        };
+        text += &row("unsaid", &format!("{unsaid} that no chat has taken yet{older}"));
     }
     text
 }

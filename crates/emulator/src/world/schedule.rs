@@ -42,7 +42,7 @@ impl Schedules {
     }
 }
 
-/// Makes a schedule; its first occurrence is one period from now.
+/// Makes a schedule; its first occurrence is at once (EventBridge Scheduler User Guide: schedule-types).
 pub fn create(
     world: &mut World,
     name: &str,
@@ -55,11 +55,11 @@ pub fn create(
         let message = format!("Schedule {name} already exists.");
         return Err(Refusal::new(409, "ConflictException", message));
     }
-    let due = world.now + every;
+    let due = world.now;
     let function = function.to_owned();
     let schedule = Schedule { every, due, function, input, role: None };
     world.schedules.schedules.insert(name.to_owned(), schedule);
-    world.later(every, Task::Schedule(name.to_owned()));
+    world.later(0, Task::Schedule(name.to_owned()));
     Ok(())
 }
 
@@ -169,8 +169,10 @@ mod tests {
         let input = json!({"time": "<aws.scheduler.scheduled-time>", "list": ["<x>", 1]});
         create(&mut world, "s", "rate(1 hour)", "f", Some(input)).unwrap();
         world.advance_to(world.now + 3_600_000);
-        let given = world.take_invocation().unwrap().payload;
-        assert_eq!(given, json!({"time": "2026-01-01T01:00:00Z", "list": ["<x>", 1]}));
+        for hour in ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"] {
+            let given = world.take_invocation().unwrap().payload;
+            assert_eq!(given, json!({"time": hour, "list": ["<x>", 1]}));
+        }
     }
 
     #[test]
@@ -183,6 +185,6 @@ mod tests {
         create(&mut world, "s", "rate(1 hour)", "f", None).unwrap();
         world.advance_to(from + 3 * 3_600_000 + 60_000);
         let fired = std::iter::from_fn(|| world.take_invocation()).count();
-        assert_eq!(fired, 3);
+        assert_eq!(fired, 4, "at once, and three times more");
     }
 }

@@ -60,3 +60,22 @@ fn whatever_changes_a_row_says_so_and_nothing_else_does() {
     check(vec![Record::Entry(entry(left(TOMBSTONE_MS)))], false);
     check(vec![Record::Entry(entry(left(TOMBSTONE_MS + 1)))], true);
 }
+
+#[test]
+fn a_job_takes_no_more_rows_than_its_report_may_have_bytes() {
+    let limits = Limits { job_report_bytes_max: 1_000, ..Limits::default() };
+    let given = Given { now: NOW, limits: &limits };
+    let goes_up = |length: usize| {
+        let mut marks = Marks { plan: Some((plan(), 100)), ..Marks::default() };
+        let row = |n: usize| {
+            let key = Key::try_from(format!("{n:0length$}")).unwrap();
+            let waiting = entry(State::Waiting { not_before: NOW });
+            let entry = Some(Entry { id: ObjectVersion { key, ..id() }, ..waiting });
+            Folded { entry, listed: None, id: None }
+        };
+        (0..100).filter(|n| marks.mark(&given, row(*n)).1).count()
+    };
+    assert_eq!(goes_up(2), 10, "100 bytes each: 2 and 2 of the row, and what S3 says of it");
+    assert_eq!(goes_up(102), 5);
+    assert_eq!(goes_up(1_000), 1, "one goes up however long it is");
+}

@@ -9,7 +9,7 @@ use crate::wire::xml::Element;
 use crate::world::jobs::request::{
     EncryptionFilter, Filter, Generator, Manifest, Output, Report, Request, Source,
 };
-use crate::world::object::Tags;
+use crate::world::object::{Encryption, Tags};
 use crate::world::{Answer, Millis, Refusal};
 
 /// The request in the body of a `CreateJob`.
@@ -102,13 +102,13 @@ fn read_generator(generator: &Element) -> Answer<Generator> {
 }
 
 fn read_output(output: &Element) -> Answer<Output> {
-    let kms = output.child("ManifestEncryption").and_then(|it| it.child("SSE-KMS"));
-    let kms_key = match kms.map(|it| it.text_of("KeyId")) {
-        Some(None) => return Err(bad("SSE-KMS needs KeyId")),
-        key => key.flatten(),
-    };
+    let encryption = output.child("ManifestEncryption").map(|asked| {
+        let Some(kms) = asked.child("SSE-KMS") else { return Ok(Encryption::S3) };
+        let key = kms.text_of("KeyId").ok_or_else(|| bad("SSE-KMS needs KeyId"))?;
+        Ok(Encryption::Kms { key, dual: false, bucket_key: false })
+    });
     Ok(Output {
-        kms_key,
+        encryption: encryption.transpose()?,
         expected_owner: output.text_of("ExpectedManifestBucketOwner"),
         bucket: output.text_of("Bucket").unwrap_or_default(),
         prefix: output.text_of("ManifestPrefix"),

@@ -5,7 +5,7 @@ use crate::wire::xml::Element;
 use crate::world::jobs::request::{EncryptionFilter, Filter, Generator, Manifest, Report, Source};
 use crate::world::jobs::{Job, Page, Status};
 use crate::world::notification::stamp::iso;
-use crate::world::object::Tags;
+use crate::world::object::{Encryption, Tags};
 
 /// `DescribeJobResult`.
 pub(super) fn describe(job: &Job) -> Element {
@@ -124,9 +124,12 @@ fn generator(generator: &Generator) -> Element {
             .maybe("ExpectedManifestBucketOwner", output.expected_owner.as_ref())
             .text("Bucket", &output.bucket)
             .maybe("ManifestPrefix", output.prefix.as_ref());
-        if let Some(key) = &output.kms_key {
-            let kms = Element::new("SSE-KMS").text("KeyId", key);
-            place = place.with(Element::new("ManifestEncryption").with(kms));
+        let encryption = output.encryption.as_ref().map(|encryption| match encryption {
+            Encryption::Kms { key, .. } => Element::new("SSE-KMS").text("KeyId", key),
+            _ => Element::new("SSE-S3"),
+        });
+        if let Some(encryption) = encryption {
+            place = place.with(Element::new("ManifestEncryption").with(encryption));
         }
         told = told.with(place.text("ManifestFormat", &output.format));
     }

@@ -12,7 +12,7 @@ use crate::world::bucket::Bucket;
 use crate::world::iam::BATCH_SERVICE;
 use crate::world::object::{Encryption, ReplicationStatus, Version};
 use crate::world::ops::archive::archived;
-use crate::world::ops::encryption::key_arn;
+use crate::world::ops::encryption::{choose, key_arn};
 use crate::world::replication::{Mode, select};
 use crate::world::{Millis, World, access};
 
@@ -165,22 +165,18 @@ fn keep(
         Some(prefix) => format!("{}/job-{job}", prefix.trim_end_matches('/')),
         None => format!("job-{job}"),
     };
-    let fits = world.buckets.get(bucket).is_some_and(|bucket| {
-        output.expected_owner.as_ref().is_none_or(|owner| *owner == bucket.owner)
-            && bucket.region == world.config.region
-    });
-    let encryption = match &output.kms_key {
-        None => Encryption::S3,
-        Some(key) => {
-            let key = key_arn(world, Some(key));
-            let usable = access::is_usable(world, &key);
-            let list = access::encrypted(bucket, &folder, false);
-            if !usable || !access::key(world, role, "kms:GenerateDataKey", &key, &list) {
-                return Err(unwritten());
-            }
-            Encryption::Kms { key, dual: false, bucket_key: false }
+    let Some(target) = world.buckets.get(bucket) else { return Err(unwritten()) };
+    let fits = output.expected_owner.as_ref().is_none_or(|owner| *owner == target.owner)
+        && target.region == world.config.region;
+    let mut encryption = choose(target, output.encryption.clone());
+    if let Encryption::Kms { key, .. } = &mut encryption {
+        *key = key_arn(world, Some(key));
+        let usable = access::is_usable(world, key);
+        let list = access::encrypted(bucket, &folder, false);
+        if !usable || !access::key(world, role, "kms:GenerateDataKey", key, &list) {
+            return Err(unwritten());
         }
-    };
+    }
     if !fits || !access::object(world, role, "s3:PutObject", bucket, &folder) {
         return Err(unwritten());
     }

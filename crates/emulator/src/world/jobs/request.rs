@@ -3,6 +3,7 @@
 //! there, a report bucket that is not there) fails the job minutes later.
 
 use super::operation::Operation;
+use crate::world::object::Encryption;
 use crate::world::{Answer, Millis, Refusal};
 
 /// The whole of a `CreateJob` request.
@@ -107,8 +108,8 @@ pub struct Output {
     pub prefix: Option<String>,
     /// `S3InventoryReport_CSV_20211130`.
     pub format: String,
-    /// `ManifestEncryption`: the key for SSE-KMS; `None` is SSE-S3.
-    pub kms_key: Option<String>,
+    /// `ManifestEncryption`. The S3 API Reference names no default: `None` is the bucket's.
+    pub encryption: Option<Encryption>,
 }
 
 /// `Filter` of a generator. An absent member filters nothing.

@@ -157,7 +157,7 @@ impl Lab {
                 bucket: "arn:aws:s3:::state".into(),
                 prefix: Some("generated".into()),
                 format: "S3InventoryReport_CSV_20211130".into(),
-                kms_key: None,
+                encryption: None,
             }),
             filter: Filter {
                 eligible: Some(true),

@@ -220,7 +220,8 @@ fn a_generator_filters_by_encryption_and_keeps_its_list_under_a_key() {
         let Source::Generator(generator) = &mut request.source else { panic!() };
         generator.filter.eligible = None;
         generator.filter.encryptions = vec![filter];
-        generator.output.as_mut().unwrap().kms_key = Some(REPLICA_KEY.into());
+        generator.output.as_mut().unwrap().encryption =
+            Some(Encryption::Kms { key: REPLICA_KEY.into(), dual: false, bucket_key: false });
         let id = lab.run(request);
         (lab.job(&id).status, lab.job(&id).total)
     };
