@@ -241,7 +241,9 @@ async fn a_backfill_that_waited_a_month_for_its_turn_has_not_been_declined() {
     scene.run(hours(1)).await;
     scene.edit_head(|head| assert!(scan::confirm(head))).await;
     // S3 fails what waits for 30 days; an open circuit keeps it from going alone for so long.
-    scene.run(days(31)).await;
+    scene.world(|world| world.jobs.wait_longer(days(31)));
+    scene.run(hours(2)).await;
+    assert!(statuses(&scene).contains(&Status::Failed), "{:?}", statuses(&scene));
     scene.make(Trouble::Denied(0), false);
     scene.run(days(3)).await;
     are_whole(&scene, &put).await;

@@ -88,6 +88,13 @@ impl Jobs {
         self.order.iter().filter_map(|id| self.jobs.get(id))
     }
 
+    /// As if every job that waits for its confirmation had waited so much longer.
+    pub fn wait_longer(&mut self, ms: Millis) {
+        for job in self.jobs.values_mut() {
+            job.suspended = job.suspended.map(|at| at.saturating_sub(ms));
+        }
+    }
+
     /// Jobs that run tasks at the moment.
     pub fn active(&self) -> usize {
         self.places.running.len()
