@@ -38,7 +38,7 @@ struct Verdict {
     enrolled: BTreeSet<Bucket>,
 }
 
-/// What that means for jobs that run while the stack goes.
+/// What the deletion means for jobs that still run.
 const ROLE_GOES: &str = "the role of jobs goes with the stack, so what they have not done by then fails, and is charged; \
      aws s3control update-job-status --requested-job-status Cancelled stops one";
 /// Pauses before CloudFormation is told again, in milliseconds.
