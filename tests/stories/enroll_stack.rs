@@ -6,7 +6,7 @@ use resilver_emulator::world::fault::{Rule, Service, Verdict};
 use resilver_emulator::world::notification::NotificationConfig;
 use resilver_heal::time::minutes;
 use resilver_tests::enrolment::{theirs, topic};
-use resilver_tests::{SOURCE, Scene, Trouble};
+use resilver_tests::{SOURCE, STATE, Scene, Trouble};
 use serde_json::Value;
 
 const PUT: &str = "PutBucketNotificationConfiguration";
@@ -91,6 +91,33 @@ async fn a_bucket_that_cannot_be_heard_fails_the_deployment_with_the_sentence_th
         assert!(!stored.iter().any(|key| key.contains("photos")), "{names}: {stored:?}");
     }
     assert_eq!(scene.stored("outbox/").await, Vec::<String>::new(), "the deployer has heard it");
+}
+
+#[tokio::test]
+async fn what_the_role_may_not_do_yet_is_asked_for_again() {
+    let scene = Scene::new().await;
+    scene.bucket("photos").await;
+    let denied = refuse("AccessDenied", 403);
+    scene.fault(Rule::once(Service::S3, "HeadBucket", denied.clone()).on("/photos").times(2));
+    let read = "GetBucketNotificationConfiguration";
+    scene.fault(Rule::once(Service::S3, read, denied.clone()).on("/photos").times(2));
+    scene.fault(Rule::once(Service::S3, "ListBuckets", denied).times(2));
+    succeeded(&scene.stack(&scene.enroll("photos", "heal=yes"), "Create").await);
+    assert!(scene.hears("photos"));
+    assert_eq!(scene.world(|world| world.faults.rules.len()), 0, "it was denied all of them");
+}
+
+#[tokio::test]
+async fn a_tag_of_the_stack_makes_no_source_of_its_state_bucket() {
+    let scene = Scene::new().await;
+    scene.bucket("photos").await;
+    for bucket in ["photos", STATE] {
+        scene.tag(bucket, "heal", "yes").await;
+    }
+    let answer = scene.stack(&scene.enroll("", "heal=yes"), "Create").await;
+    succeeded(&answer);
+    assert_eq!(answer["Data"]["Enrolled"], "photos");
+    assert_eq!(scene.notifications(STATE), NotificationConfig::default());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use resilver_heal::key::Bucket;
 use resilver_heal::limits::Limits;
 use resilver_heal::scan::{self, Stage};
 use resilver_heal::time::{days, hours, minutes};
-use resilver_tests::{Given, REPLICAS, SOURCE, Scene, Trouble};
+use resilver_tests::{Given, REPLICAS, SOURCE, STATE, Scene, Trouble};
 use serde_json::json;
 
 /// A scene whose bucket is swept every week, or one with other limits.
@@ -67,6 +67,19 @@ async fn a_sweep_heals_what_no_event_told_of_with_one_job() {
     // $0.25 for the job, $0.15 for listing ten million objects, a millionth for each row.
     assert_eq!(head.totals.micro_usd, 250_000 + 150_000 + 12);
     assert_eq!(scene.stored("listed/").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_sweep_goes_as_ever_where_the_state_bucket_has_a_key_of_kms_by_default() {
+    let scene = swept(weekly()).await;
+    scene.world(|world| {
+        let key = Some("arn:aws:kms:us-east-1:111122223333:key/state".to_owned());
+        world.buckets.get_mut(STATE).unwrap().default_kms_key = key;
+    });
+    let put = unheard(&scene, 3).await;
+    scene.run(hours(1)).await;
+    are_whole(&scene, &put).await;
+    assert_eq!(statuses(&scene), [Status::Complete], "the role of jobs may use no key");
 }
 
 #[tokio::test]
