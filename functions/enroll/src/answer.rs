@@ -3,6 +3,7 @@
 //! or that we may no longer touch.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use futures::StreamExt;
 use resilver_aws::{AwsError, Kind, Woken, buckets, webhook};
@@ -59,12 +60,10 @@ pub(crate) async fn answer(ctx: &Ctx, woken: &Woken, request: &Request) -> Resul
             kind => install(ctx, woken, kind == "Update").await,
         }
     };
-    let verdict = tokio::time::timeout(ctx.within, work).await.unwrap_or_else(|_| {
-        let reason = format!(
-            "not done within {} seconds; raise the function's timeout or name fewer buckets, and do it again: it goes on where it was",
-            ctx.within.as_secs()
-        );
-        Verdict { success: false, reason, enrolled: BTreeSet::new() }
+    let verdict = tokio::time::timeout(ctx.within, work).await.unwrap_or_else(|_| Verdict {
+        success: false,
+        reason: late(ctx),
+        enrolled: BTreeSet::new(),
     });
     let kind = &request.request_type;
     info!(kind, success = verdict.success, reason = verdict.reason, "CloudFormation is answered");
@@ -86,6 +85,13 @@ pub(crate) async fn answer(ctx: &Ctx, woken: &Woken, request: &Request) -> Resul
         code: None,
         message: why,
     })
+}
+
+fn late(ctx: &Ctx) -> String {
+    format!(
+        "not done within {} seconds; raise the function's timeout or name fewer buckets, and do it again: it goes on where it was",
+        ctx.within.as_secs()
+    )
 }
 
 fn body(ctx: &Ctx, request: &Request, verdict: &Verdict) -> String {
@@ -114,6 +120,7 @@ fn cut(text: &str) -> String {
 /// The stack is there, or changed. A change that fails enrols nothing: when CloudFormation undoes it, our
 /// role names its buckets no longer. A stack that fails to come is deleted, and lets them go then.
 async fn install(ctx: &Ctx, woken: &Woken, changed: bool) -> Verdict {
+    let begun = Instant::now();
     let failed = |reason: String| Verdict { success: false, reason, enrolled: BTreeSet::new() };
     if let Some(broken) = &ctx.broken {
         return failed(broken.to_string());
@@ -138,18 +145,28 @@ async fn install(ctx: &Ctx, woken: &Woken, changed: bool) -> Verdict {
     });
     let mut enrolled = BTreeSet::new();
     let mut work = futures::stream::iter(work).buffered(ENROLL_AT_ONCE);
-    while let Some((bucket, done)) = work.next().await {
-        match done {
-            Ok(()) => drop(enrolled.insert(bucket.clone())),
-            Err(refusal) => said.push(format!("{bucket}: {refusal}")),
+    let all = async {
+        while let Some((bucket, done)) = work.next().await {
+            match done {
+                Ok(()) => drop(enrolled.insert(bucket.clone())),
+                Err(refusal) => said.push(format!("{bucket}: {refusal}")),
+            }
         }
+    };
+    // What is left of the time is for letting go again.
+    let time = (ctx.within * 3 / 4).saturating_sub(begun.elapsed());
+    if tokio::time::timeout(time, all).await.is_err() {
+        said.push(late(ctx));
     }
     if !said.is_empty() {
-        let new = enrolled.iter().filter(|bucket| changed && !memory.enrolled.contains(bucket));
-        for bucket in new {
-            if let Err(refusal) = bucket::let_go(ctx, bucket).await {
-                said.push(format!("{bucket} is not let go again: {refusal}"));
-            }
+        // Whatever became of each: one may have our entry and not be known.
+        let new = wanted.buckets.iter();
+        let new = new.filter(|bucket| changed && !memory.enrolled.contains(*bucket));
+        let gone = new.map(|bucket| async move { (bucket, bucket::let_go(ctx, bucket).await) });
+        let mut gone = futures::stream::iter(gone).buffered(ENROLL_AT_ONCE);
+        while let Some((bucket, done)) = gone.next().await {
+            let refusal = done.err().map(|it| format!("{bucket} is not let go again: {it}"));
+            said.extend(refusal);
         }
         return Verdict { success: false, reason: said.join(". "), enrolled };
     }

@@ -61,8 +61,16 @@ pub(crate) async fn remember(
 
 /// Forgets a bucket.
 pub(crate) async fn forget(ctx: &Ctx, bucket: &Bucket) -> Result<(), AwsError> {
-    let keys = [StateKey::Enrolled(bucket), StateKey::Unenrolled(bucket)];
-    ctx.store.delete(&keys.map(|key| key.to_string())).await
+    let mut known = Vec::new();
+    for key in [StateKey::Enrolled(bucket), StateKey::Unenrolled(bucket)] {
+        let key = key.to_string();
+        // Where there is nothing, S3 leaves a marker all the same (S3 User Guide: DeleteMarker), and the state
+        // bucket of a stack that did not come to be has to stay empty.
+        if ctx.store.exists(&key).await? {
+            known.push(key);
+        }
+    }
+    if known.is_empty() { Ok(()) } else { ctx.store.delete(&known).await }
 }
 
 /// Tells what stands in the way of a bucket, once for as long as it does.

@@ -14,8 +14,9 @@ use resilver_heal::state::StateKey;
 use resilver_heal::time::Timestamp;
 use tracing::{info, warn};
 
+use crate::news::News;
 use crate::order::{Held, swap};
-use crate::{Ctx, LaunchError};
+use crate::{Ctx, LaunchError, account};
 
 /// The statuses of a job that S3 Batch Operations waits with for a confirmation.
 const SUSPENDED: &str = "Suspended";
@@ -52,20 +53,25 @@ pub(crate) async fn look(ctx: &Ctx, held: &mut Held, woken: &Woken) -> Result<bo
     swap(ctx, held, next, &writer).await
 }
 
-/// Whether an enrolled bucket may be swept now: it is due, and something replicates. Where nothing does, the
-/// job would fail, and S3 charges for it all the same. What cannot be read is looked at again next time.
+/// Whether an enrolled bucket may be swept now: it is due, enough of the day is left, and something
+/// replicates. Where nothing does, the job would fail, and S3 charges for it all the same. What cannot be read
+/// is looked at again next time.
 pub(crate) async fn may_sweep(ctx: &Ctx, head: &Head, now: Timestamp) -> bool {
     if head.paused(now).is_some() || !scan::sweep_is_due(head, now, &ctx.limits) {
         return false;
     }
-    let key = StateKey::Config(&head.bucket).to_string();
-    match ctx.store.get_json::<Config>(&key).await {
-        Ok(config) => config.is_some_and(|config| config.value.replicates()),
-        Err(problem) => {
-            warn!(key, error = %problem, "not swept");
-            false
+    let may = async {
+        if !account::room(ctx, &News::default(), now).await?.leaves_half(&ctx.limits) {
+            return Ok::<_, LaunchError>(false);
         }
-    }
+        let key = StateKey::Config(&head.bucket).to_string();
+        let config = ctx.store.get_json::<Config>(&key).await?;
+        Ok(config.is_some_and(|config| config.value.replicates()))
+    };
+    may.await.unwrap_or_else(|problem| {
+        warn!(error = %problem, "not swept");
+        false
+    })
 }
 
 /// Does to the job what the head says, if it is not done yet.

@@ -72,4 +72,5 @@ async fn it_folds_a_million_failures_in_the_memory_of_a_few() {
     );
     assert!(again <= folded + folded / 4, "the ledger is read as a stream, too");
     assert!(again <= PEAK_MAX);
+    assert!(again > 0 || !cfg!(target_os = "linux"), "it was measured");
 }

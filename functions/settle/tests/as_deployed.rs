@@ -163,4 +163,5 @@ async fn a_report_of_a_million_rows_is_settled_in_the_memory_of_a_chunk() {
     let peak = process.peak_bytes();
     println!("{rows} rows of a report: {} MiB", peak >> 20);
     assert!(peak <= PEAK_MAX);
+    assert!(peak > 0 || !cfg!(target_os = "linux"), "it was measured");
 }
