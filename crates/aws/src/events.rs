@@ -27,18 +27,18 @@ pub struct Entry {
 /// Publishes events, in order. One that the bus refuses keeps no other from being published; the first of
 /// the problems is the error.
 pub async fn publish(clients: &Clients, bus: &str, entries: Vec<Entry>) -> Result<(), AwsError> {
+    let entries = entries.into_iter().map(|entry| {
+        PutEventsRequestEntry::builder()
+            .event_bus_name(bus)
+            .source(entry.source)
+            .detail_type(entry.detail_type)
+            .detail(entry.detail.to_string())
+            .time(DateTime::from_millis(i64::try_from(entry.at_ms).unwrap_or(i64::MAX)))
+            .build()
+    });
     let mut first_error = None;
     for entries in requests(entries) {
-        let entries = entries.into_iter().map(|entry| {
-            PutEventsRequestEntry::builder()
-                .event_bus_name(bus)
-                .source(entry.source)
-                .detail_type(entry.detail_type)
-                .detail(entry.detail.to_string())
-                .time(DateTime::from_millis(i64::try_from(entry.at_ms).unwrap_or(i64::MAX)))
-                .build()
-        });
-        let request = clients.events.put_events().set_entries(Some(entries.collect()));
+        let request = clients.events.put_events().set_entries(Some(entries));
         let output = match Box::pin(request.send()).await {
             Ok(output) => output,
             Err(error) => {
@@ -58,11 +58,14 @@ pub async fn publish(clients: &Clients, bus: &str, entries: Vec<Entry>) -> Resul
 }
 
 /// As many entries together as a request takes; one that is too large for any is alone.
-fn requests(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
-    let mut requests: Vec<Vec<Entry>> = Vec::new();
+fn requests(
+    entries: impl IntoIterator<Item = PutEventsRequestEntry>,
+) -> Vec<Vec<PutEventsRequestEntry>> {
+    let mut requests: Vec<Vec<PutEventsRequestEntry>> = Vec::new();
     let mut bytes = 0;
     for entry in entries {
-        let size = entry.source.len() + entry.detail_type.len() + entry.detail.to_string().len();
+        let texts = [entry.source(), entry.detail_type(), entry.detail()];
+        let size: usize = texts.into_iter().flatten().map(str::len).sum();
         match requests.last_mut() {
             Some(last) if last.len() < ENTRIES_MAX && bytes + size <= BYTES_MAX => {
                 bytes += size;
@@ -83,14 +86,10 @@ mod tests {
 
     #[test]
     fn requests_have_ten_entries_and_no_more_bytes_than_they_may() {
-        let entry = |bytes: usize| Entry {
-            source: String::new(),
-            detail_type: String::new(),
-            detail: Value::String("x".repeat(bytes - 2)),
-            at_ms: 0,
-        };
+        let entry =
+            |bytes: &usize| PutEventsRequestEntry::builder().detail("x".repeat(*bytes)).build();
         let sizes = |bytes: &[usize]| -> Vec<usize> {
-            requests(bytes.iter().map(|it| entry(*it)).collect()).iter().map(Vec::len).collect()
+            requests(bytes.iter().map(entry)).iter().map(Vec::len).collect()
         };
         assert_eq!(sizes(&[100; 23]), [10, 10, 3]);
         assert_eq!(sizes(&[100_000; 5]), [2, 2, 1]);

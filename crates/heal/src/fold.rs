@@ -288,8 +288,8 @@ impl Marks {
         if *left == 0 || not_before > given.now {
             return (entry, false);
         }
-        let (key, version) = (entry.id.key.to_manifest(), entry.id.version.as_str());
-        let bytes = (key.len() + version.len()) as u64 + REPORT_ROW_BYTES;
+        let texts = entry.id.key.manifest_len() + entry.id.version.as_str().len();
+        let bytes = texts as u64 + REPORT_ROW_BYTES;
         if self.report_bytes > 0 && self.report_bytes + bytes > given.limits.job_report_bytes_max {
             // The rest waits for the next job.
             *left = 0;

@@ -111,6 +111,11 @@ impl Key {
         utf8_percent_encode(&self.0, MANIFEST).to_string()
     }
 
+    /// The length of [`Key::to_manifest`], in bytes.
+    pub fn manifest_len(&self) -> usize {
+        utf8_percent_encode(&self.0, MANIFEST).map(str::len).sum()
+    }
+
     /// From a manifest or a run.
     pub fn from_manifest(text: &str) -> Result<Self, KeyError> {
         decode(text)

@@ -150,13 +150,9 @@ impl fmt::Display for StatePrefix<'_> {
 /// The bucket that a common prefix such as `failures/<bucket>/`, or a document such as
 /// `enrolled/<bucket>.json`, names.
 pub fn bucket_of(key: &str) -> Option<Bucket> {
-    let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
-    let name = match key.strip_suffix('/') {
-        Some(prefix) => last(prefix)?,
-        // A bucket's own name may end so, too.
-        None => last(key.strip_suffix(".json").unwrap_or(key))?,
-    };
-    Bucket::try_from(name).ok()
+    // A bucket's own name may end in `.json`, too: of a prefix that is left.
+    let path = key.strip_suffix('/').or_else(|| key.strip_suffix(".json")).unwrap_or(key);
+    Bucket::try_from(path.rsplit('/').next()?.to_owned()).ok()
 }
 
 #[cfg(test)]

@@ -125,7 +125,9 @@ async fn install(ctx: &Ctx, woken: &Woken, changed: bool) -> Verdict {
     if let Some(broken) = &ctx.broken {
         return failed(broken.to_string());
     }
-    let wanted = wanted(ctx).await;
+    let denied =
+        |wanted: &Wanted| wanted.problem.as_ref().is_some_and(|it| it.kind == Kind::Denied);
+    let wanted = patiently(ctx, async || Wanted::find(ctx).await, denied).await;
     let mut said = refusals(ctx, &wanted).await;
     if !said.is_empty() {
         return failed(said.join(". "));
@@ -162,9 +164,7 @@ async fn install(ctx: &Ctx, woken: &Woken, changed: bool) -> Verdict {
         // Whatever became of each: one may have our entry and not be known.
         let new = wanted.buckets.iter();
         let new = new.filter(|bucket| changed && !memory.enrolled.contains(*bucket));
-        let gone = new.map(|bucket| async move { (bucket, bucket::let_go(ctx, bucket).await) });
-        let mut gone = futures::stream::iter(gone).buffered(ENROLL_AT_ONCE);
-        while let Some((bucket, done)) = gone.next().await {
+        for (bucket, done) in each(new, async |bucket| bucket::let_go(ctx, bucket).await).await {
             let refusal = done.err().map(|it| format!("{bucket} is not let go again: {it}"));
             said.extend(refusal);
         }
@@ -183,19 +183,6 @@ async fn install(ctx: &Ctx, woken: &Woken, changed: bool) -> Verdict {
     Verdict { success: true, reason: said.join(". "), enrolled }
 }
 
-/// What is wanted, once we may ask.
-async fn wanted(ctx: &Ctx) -> Wanted {
-    let mut wanted = Wanted::find(ctx).await;
-    for pause in ENROLL_QUEUE_PAUSES_MS {
-        if !wanted.problem.as_ref().is_some_and(|problem| problem.kind == Kind::Denied) {
-            break;
-        }
-        buckets::pause(&ctx.clients, pause).await;
-        wanted = Wanted::find(ctx).await;
-    }
-    wanted
-}
-
 /// Why not all that is wanted can be enrolled, as far as looking at it tells. Nothing is written before all
 /// may be: what is refused leaves no trace, and a state bucket that is empty goes with a stack that did not
 /// come to be (CloudFormation User Guide: aws-attribute-deletionpolicy).
@@ -203,27 +190,39 @@ async fn refusals(ctx: &Ctx, wanted: &Wanted) -> Vec<String> {
     let names = wanted.no_names.iter().map(|why| Refusal::name(why).to_string());
     let mut refusals: Vec<String> = names.collect();
     refusals.extend(wanted.problem.iter().map(ToString::to_string));
-    let looks =
-        wanted.buckets.iter().map(|bucket| async move { (bucket, look(ctx, bucket).await) });
-    let mut looks = futures::stream::iter(looks).buffered(ENROLL_AT_ONCE);
-    while let Some((bucket, looked)) = looks.next().await {
+    let looks = each(&wanted.buckets, async |bucket| {
+        let denied = |looked: &Result<_, Refusal>| {
+            looked.as_ref().is_err_and(|refusal| refusal.code == Obstacle::Denied)
+        };
+        patiently(ctx, async || bucket::preview(ctx, bucket).await, denied).await
+    });
+    for (bucket, looked) in looks.await {
         refusals.extend(looked.err().map(|refusal| format!("{bucket}: {refusal}")));
     }
     refusals
 }
 
-/// Looks at a bucket, and again while that is denied: what the stack has just permitted may not be known
-/// everywhere yet (IAM User Guide: troubleshoot_general).
-async fn look(ctx: &Ctx, bucket: &Bucket) -> Result<(), Refusal> {
+/// Asks, and again while that is denied: what the stack has just permitted may not be known everywhere yet
+/// (IAM User Guide: troubleshoot_general).
+async fn patiently<T>(ctx: &Ctx, ask: impl AsyncFn() -> T, is_denied: impl Fn(&T) -> bool) -> T {
     for pause in ENROLL_QUEUE_PAUSES_MS {
-        match bucket::preview(ctx, bucket).await {
-            Err(refusal) if refusal.code == Obstacle::Denied => {
-                buckets::pause(&ctx.clients, pause).await;
-            }
-            looked => return looked.map(drop),
+        let answer = ask().await;
+        if !is_denied(&answer) {
+            return answer;
         }
+        buckets::pause(&ctx.clients, pause).await;
     }
-    bucket::preview(ctx, bucket).await.map(drop)
+    ask().await
+}
+
+/// Does something to each bucket, several at a time; gives what came of each, in their order.
+async fn each<'b, T>(
+    buckets: impl IntoIterator<Item = &'b Bucket>,
+    act: impl AsyncFn(&'b Bucket) -> T,
+) -> Vec<(&'b Bucket, T)> {
+    let act = &act;
+    let work = buckets.into_iter().map(|bucket| async move { (bucket, act(bucket).await) });
+    futures::stream::iter(work).buffered(ENROLL_AT_ONCE).collect().await
 }
 
 /// Lets go what the settings no longer name; says what could not be let go, which the schedule tries
@@ -258,13 +257,8 @@ async fn delete(ctx: &Ctx, woken: &Woken) -> Verdict {
     // Those that are named too: one may have been enrolled and not remembered.
     let named = ctx.names.iter().filter_map(|name| Bucket::try_from(name.clone()).ok());
     let every: BTreeSet<Bucket> = memory.enrolled.into_iter().chain(named).collect();
-    let work = every.iter().map(|bucket| async move {
-        let done = bucket::let_go(ctx, bucket).await;
-        (bucket, done)
-    });
     let mut success = true;
-    let mut work = futures::stream::iter(work).buffered(ENROLL_AT_ONCE);
-    while let Some((bucket, done)) = work.next().await {
+    for (bucket, done) in each(&every, async |bucket| bucket::let_go(ctx, bucket).await).await {
         let Err(refusal) = done else { continue };
         success &= refusal.lets_go();
         said.push(format!("{bucket}: {refusal}"));

@@ -197,6 +197,11 @@ pub enum Answer {
     TimedOut,
 }
 
+/// Rows that a test of what a function holds takes: 100,000, or as many as `ROWS` says.
+pub fn rows() -> usize {
+    std::env::var("ROWS").map_or(100_000, |rows| rows.parse().unwrap())
+}
+
 /// A running function.
 pub struct Process {
     child: Child,
@@ -269,13 +274,15 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// The most memory that it has had at a time, in bytes; 0 where `/proc` does not say.
+    /// The most memory that it has had at a time, in bytes; 0 where there is no `/proc`.
     pub fn peak_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        kib.map_or(0, |kib| kib.parse::<u64>().unwrap() * 1024)
+        let peak = kib.map_or(0, |kib| kib.parse::<u64>().unwrap() * 1024);
+        assert!(peak > 0 || !cfg!(target_os = "linux"), "it was not measured");
+        peak
     }
 
     /// What it said so far.

@@ -32,6 +32,7 @@ fn any_key_survives_the_manifest() {
     for text in ["/", "//", "../..", " ", "\u{1}", "\r\n", "%2F", "%", "+", "#,\"'", "~", &long] {
         assert_eq!(Key::from_manifest(&key(text).to_manifest()), Ok(key(text)));
         let field = key(text).to_manifest();
+        assert_eq!(key(text).manifest_len(), field.len());
         assert!(field.bytes().all(|b| b.is_ascii_graphic() && !b",\"#@".contains(&b)), "{field}");
     }
 }
