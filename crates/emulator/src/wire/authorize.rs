@@ -12,28 +12,33 @@ use super::caller::Caller;
 use super::kms;
 use super::operation::{Asked, Query, header};
 use super::query::Form;
+use super::sqs;
 use crate::world::fault::Service;
 use crate::world::object::Encryption;
 use crate::world::policy::Decision;
-use crate::world::queue::name_of;
 use crate::world::{Answer, Refusal, World, access, bus, ops};
 
 /// Operations whose action has another name. What is not here is called as its operation.
-const ACTIONS: [(&str, &str); 35] = [
+const ACTIONS: [(&str, &str); 40] = [
     ("CompleteMultipartUpload", "PutObject"),
     ("CopyObject", "PutObject"),
     ("CreateMultipartUpload", "PutObject"),
+    ("DeleteBucketCors", "PutBucketCORS"),
     ("DeleteBucketEncryption", "PutEncryptionConfiguration"),
     ("DeleteBucketIntelligentTieringConfiguration", "PutIntelligentTieringConfiguration"),
     ("DeleteBucketLifecycle", "PutLifecycleConfiguration"),
-    ("DeleteBucketReplication", "PutReplicationConfiguration"),
     ("DeleteBucketOwnershipControls", "PutBucketOwnershipControls"),
+    ("DeleteBucketReplication", "PutReplicationConfiguration"),
     ("DeleteBucketTagging", "PutBucketTagging"),
     ("DeleteObjects", "DeleteObject"),
     ("DeletePublicAccessBlock", "PutBucketPublicAccessBlock"),
+    ("GetBucketAccelerateConfiguration", "GetAccelerateConfiguration"),
+    ("GetBucketAnalyticsConfiguration", "GetAnalyticsConfiguration"),
     ("GetBucketEncryption", "GetEncryptionConfiguration"),
     ("GetBucketIntelligentTieringConfiguration", "GetIntelligentTieringConfiguration"),
+    ("GetBucketInventoryConfiguration", "GetInventoryConfiguration"),
     ("GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"),
+    ("GetBucketMetricsConfiguration", "GetMetricsConfiguration"),
     ("GetBucketNotificationConfiguration", "GetBucketNotification"),
     ("GetBucketReplication", "GetReplicationConfiguration"),
     ("GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"),
@@ -288,8 +293,9 @@ fn resource_of(world: &World, asked: &Asked, request: &Request<Bytes>) -> String
     };
     let form = |name: &str| Form::of(request).and_then(|form| form.value(name));
     let found = match asked.service {
-        Service::Sqs => named(&["QueueUrl", "QueueName"])
-            .map(|queue| format!("arn:aws:sqs:{region}:{account}:{}", name_of(&queue))),
+        Service::Sqs => {
+            sqs::queue_of(request).map(|queue| format!("arn:aws:sqs:{region}:{account}:{queue}"))
+        }
         Service::Events if asked.operation.contains("EventBus") => {
             named(&["Name"]).map(|bus| bus::bus_arn(world, &bus))
         }

@@ -1,9 +1,12 @@
 //! EventBridge's wire: AWS JSON 1.1, the operation in `X-Amz-Target`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::json::{Call, answer, refuse, text};
+use crate::world::bus::pattern::Pattern;
 use crate::world::bus::{self, BusEvent, Target};
 use crate::world::refusal::{Answer, Refusal};
 use crate::world::{Millis, World};
@@ -37,7 +40,40 @@ fn run(world: &mut World, operation: &str, input: &Value) -> Answer<Value> {
         "DeleteRule" => delete(world, input),
         "EnableRule" => switch(world, input, true),
         "DisableRule" => switch(world, input, false),
-        "ListRules" => Ok(json!({ "Rules": rules(world, bus_of(input))? })),
+        "ListRules" => {
+            let prefix = text(input, "NamePrefix");
+            let mut told = rules(world, bus_of(input))?;
+            told.retain(|rule| text(rule, "Name").starts_with(prefix));
+            Ok(json!({ "Rules": told }))
+        }
+        "ListTargetsByRule" => {
+            let targets = find(world, input, "Rule")?.targets.iter();
+            Ok(json!({ "Targets": targets.map(|(id, it)| told(id, it)).collect::<Vec<_>>() }))
+        }
+        "ListRuleNamesByTarget" => {
+            let arn = text(input, "TargetArn");
+            let hands = |rule: &bus::Rule| rule.targets.values().any(|target| target.arn == arn);
+            let rules = world.bus.rules(bus_of(input))?.iter();
+            let names: Vec<&String> =
+                rules.filter(|(_, rule)| hands(rule)).map(|(name, _)| name).collect();
+            Ok(json!({ "RuleNames": names }))
+        }
+        "TestEventPattern" => test(input),
+        "TagResource" => {
+            let tags = tags(input);
+            tags_of(world, input)?.extend(tags);
+            Ok(json!({}))
+        }
+        "UntagResource" => {
+            let names = texts(input, "TagKeys");
+            tags_of(world, input)?.retain(|name, _| !names.contains(name));
+            Ok(json!({}))
+        }
+        "ListTagsForResource" => {
+            let tags = tags_of(world, input)?.iter();
+            let tags = tags.map(|(name, value)| json!({ "Key": name, "Value": value }));
+            Ok(json!({ "Tags": tags.collect::<Vec<_>>() }))
+        }
         "CreateEventBus" => create_bus(world, input),
         "DeleteEventBus" => bus::delete(world, text(input, "Name")).map(|()| json!({})),
         "DescribeEventBus" => describe_bus(world, text(input, "Name")),
@@ -141,7 +177,12 @@ fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
     }
     let enabled = text(input, "State") != "DISABLED";
     let bus = bus_of(input);
-    bus::put_rule(world, bus, name, text(input, "EventPattern"), enabled)?;
+    let new = !world.bus.rules(bus)?.contains_key(name);
+    let rule = bus::put_rule(world, bus, name, text(input, "EventPattern"), enabled)?;
+    text(input, "Description").clone_into(&mut rule.description);
+    if new {
+        rule.tags = tags(input);
+    }
     Ok(json!({ "RuleArn": bus::rule_arn(world, bus, name) }))
 }
 
@@ -214,6 +255,45 @@ fn switch(world: &mut World, input: &Value, enabled: bool) -> Answer<Value> {
     Ok(json!({}))
 }
 
+/// A target as it was put.
+fn told(id: &str, target: &Target) -> Value {
+    let mut told = json!({ "Id": id, "Arn": target.arn });
+    if let (Some(input), Some(told)) = (&target.input, told.as_object_mut()) {
+        told.insert("Input".to_owned(), input.to_string().into());
+    }
+    if let (Some(arn), Some(told)) = (&target.dead_letters, told.as_object_mut()) {
+        told.insert("DeadLetterConfig".to_owned(), json!({ "Arn": arn }));
+    }
+    told
+}
+
+/// Whether an event would match a pattern (EventBridge API Reference: TestEventPattern).
+fn test(input: &Value) -> Answer<Value> {
+    let pattern = Pattern::parse(text(input, "EventPattern"))?;
+    let needed = ["id", "account", "source", "time", "region", "resources", "detail-type"];
+    let event: Option<Value> = serde_json::from_str(text(input, "Event")).ok();
+    let whole = |event: &Value| needed.iter().all(|name| event.get(*name).is_some());
+    let Some(event) = event.filter(whole) else {
+        let message = format!("Event must be a JSON object with {}", needed.join(", "));
+        return Err(Refusal::new(400, "ValidationException", message));
+    };
+    Ok(json!({ "Result": pattern.matches(&event) }))
+}
+
+fn tags(input: &Value) -> BTreeMap<String, String> {
+    let tags = input.get("Tags").and_then(Value::as_array).into_iter().flatten();
+    tags.map(|tag| (text(tag, "Key").to_owned(), text(tag, "Value").to_owned())).collect()
+}
+
+/// The tags of the rule that an ARN names.
+fn tags_of<'a>(world: &'a mut World, input: &Value) -> Answer<&'a mut BTreeMap<String, String>> {
+    let arn = text(input, "ResourceARN");
+    let path = arn.split_once(":rule/").map_or(arn, |(_, path)| path);
+    let (bus, rule) = path.rsplit_once('/').unwrap_or((bus::DEFAULT, path));
+    let found = world.bus.rules_mut(bus)?.get_mut(rule);
+    found.map(|rule| &mut rule.tags).ok_or_else(|| bus::missing(bus, rule))
+}
+
 fn find<'a>(world: &'a mut World, input: &Value, field: &str) -> Answer<&'a mut bus::Rule> {
     let (bus, name) = (bus_of(input), text(input, field));
     world.bus.rules_mut(bus)?.get_mut(name).ok_or_else(|| bus::missing(bus, name))
@@ -222,13 +302,17 @@ fn find<'a>(world: &'a mut World, input: &Value, field: &str) -> Answer<&'a mut 
 fn rules(world: &World, bus: &str) -> Answer<Vec<Value>> {
     let rules = world.bus.rules(bus)?.iter();
     let told = rules.map(|(name, rule)| {
-        json!({
+        let mut told = json!({
             "Name": name,
             "Arn": bus::rule_arn(world, bus, name),
             "EventPattern": rule.text,
             "State": if rule.enabled { "ENABLED" } else { "DISABLED" },
             "EventBusName": bus::name_of(bus),
-        })
+        });
+        if let (false, Some(told)) = (rule.description.is_empty(), told.as_object_mut()) {
+            told.insert("Description".to_owned(), rule.description.as_str().into());
+        }
+        told
     });
     Ok(told.collect())
 }

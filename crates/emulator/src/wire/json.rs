@@ -58,6 +58,7 @@ fn shape(code: &str) -> String {
     match code.strip_prefix("AWS.SimpleQueueService.") {
         Some("NonExistentQueue") => "com.amazonaws.sqs#QueueDoesNotExist".to_owned(),
         Some(name) => format!("com.amazonaws.sqs#{name}"),
+        None if code == "QueueAlreadyExists" => "com.amazonaws.sqs#QueueNameExists".to_owned(),
         None => code.to_owned(),
     }
 }

@@ -1,6 +1,8 @@
 //! KMS's wire: AWS JSON 1.1. Keys, their states, policies and aliases; nothing is ever encrypted, so
 //! `Encrypt`, `GenerateDataKey` and their kin answer `NotImplemented`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -68,7 +70,55 @@ fn run(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> An
             world.kms.put_policy(&arn, text(input, "Policy")).map_err(malformed)?;
             Ok(json!({}))
         }
+        "UpdateKeyDescription" => {
+            let key = find_mut(world, input, caller)?;
+            text(input, "Description").clone_into(&mut key.description);
+            Ok(json!({}))
+        }
+        "ListKeyPolicies" => {
+            find(world, input, caller)?;
+            Ok(json!({ "PolicyNames": ["default"], "Truncated": false }))
+        }
+        "GetKeyRotationStatus" => {
+            let rotates = find(world, input, caller)?.1.rotates;
+            Ok(json!({ "KeyRotationEnabled": rotates }))
+        }
+        "EnableKeyRotation" | "DisableKeyRotation" => {
+            find_mut(world, input, caller)?.rotates = operation == "EnableKeyRotation";
+            Ok(json!({}))
+        }
+        "TagResource" => {
+            let tags = tags(input);
+            find_mut(world, input, caller)?.tags.extend(tags);
+            Ok(json!({}))
+        }
+        "UntagResource" => {
+            let names = input.get("TagKeys").and_then(Value::as_array).into_iter().flatten();
+            let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+            let key = find_mut(world, input, caller)?;
+            key.tags.retain(|name, _| !names.contains(&name.as_str()));
+            Ok(json!({}))
+        }
+        "ListResourceTags" => {
+            let tags = find(world, input, caller)?.1.tags.iter();
+            let tags = tags.map(|(name, value)| json!({ "TagKey": name, "TagValue": value }));
+            Ok(json!({ "Tags": tags.collect::<Vec<_>>(), "Truncated": false }))
+        }
+        _ => aliases(world, operation, input, caller),
+    }
+}
+
+fn aliases(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> Answer<Value> {
+    match operation {
         "CreateAlias" => create_alias(world, input, caller),
+        "UpdateAlias" => {
+            let alias = arn_of(world, text(input, "AliasName"), &caller.account);
+            let key = arn_of(world, text(input, "TargetKeyId"), &caller.account);
+            if world.kms.key(&key).is_none() || access::account_of(&key) != caller.account {
+                return Err(not_found(&key));
+            }
+            if world.kms.realias(&alias, &key) { Ok(json!({})) } else { Err(not_found(&alias)) }
+        }
         "DeleteAlias" => {
             let alias = arn_of(world, text(input, "AliasName"), &caller.account);
             let ours = access::account_of(&alias) == caller.account;
@@ -79,7 +129,12 @@ fn run(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> An
                 let name = alias.rsplit_once(":").map_or(alias, |(_, name)| name);
                 json!({ "AliasName": name, "AliasArn": alias, "TargetKeyId": id_of(key) })
             };
-            let ours = |(alias, _): &(&str, &str)| access::account_of(alias) == caller.account;
+            let of = input.get("KeyId").and_then(Value::as_str);
+            let of = of.map(|key| arn_of(world, key, &caller.account));
+            let ours = |(alias, key): &(&str, &str)| {
+                access::account_of(alias) == caller.account
+                    && of.as_ref().is_none_or(|of| of == key)
+            };
             let aliases: Vec<Value> = world.kms.aliases().filter(ours).map(told).collect();
             Ok(json!({ "Aliases": aliases, "Truncated": false }))
         }
@@ -98,6 +153,7 @@ fn create(world: &mut World, input: &Value, caller: &Caller) -> Answer<Value> {
     if let Some(key) = world.kms.key_mut(&arn) {
         key.created = now;
         text(input, "Description").clone_into(&mut key.description);
+        key.tags = tags(input);
     }
     let policy = text(input, "Policy");
     if !policy.is_empty()
@@ -181,6 +237,16 @@ fn find<'a>(world: &'a World, input: &Value, caller: &Caller) -> Answer<(String,
     }
     let key = world.kms.key(&arn).ok_or_else(|| not_found(&arn))?;
     Ok((arn, key))
+}
+
+fn find_mut<'a>(world: &'a mut World, input: &Value, caller: &Caller) -> Answer<&'a mut Key> {
+    let (arn, _) = find(world, input, caller)?;
+    world.kms.key_mut(&arn).ok_or_else(|| not_found(&arn))
+}
+
+fn tags(input: &Value) -> BTreeMap<String, String> {
+    let tags = input.get("Tags").and_then(Value::as_array).into_iter().flatten();
+    tags.map(|tag| (text(tag, "TagKey").to_owned(), text(tag, "TagValue").to_owned())).collect()
 }
 
 fn metadata(arn: &str, key: &Key) -> Value {

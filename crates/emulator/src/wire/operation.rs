@@ -2,11 +2,13 @@
 //! faults to name it. The services parse it again for themselves.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Response};
 use percent_encoding::percent_decode_str;
 
+use super::message::refused;
 use super::query::Form;
-use super::{control, host};
+use super::{control, host, sqs};
+use crate::world::Refusal;
 use crate::world::fault::Service;
 
 /// A request, named.
@@ -19,9 +21,19 @@ pub(super) struct Asked {
     pub(super) bucket: Option<String>,
     /// The decoded path; for S3 with the bucket, wherever that was named.
     pub(super) path: String,
+    /// It came in the query protocol.
+    pub(super) is_form: bool,
 }
 
 impl Asked {
+    /// A refusal as the service answers it in the protocol that it was asked in.
+    pub(super) fn refused(&self, refusal: &Refusal) -> Response<Bytes> {
+        match (self.service, self.is_form) {
+            (Service::Sqs, true) => sqs::form::refused(refusal),
+            (service, _) => refused(service, refusal),
+        }
+    }
+
     /// The bucket and the key of an S3 request; empty where there is none.
     pub(super) fn place(&self) -> (&str, &str) {
         let path = self.path.strip_prefix('/').unwrap_or(&self.path);
@@ -68,22 +80,26 @@ pub(super) fn name(request: &Request<Bytes>) -> Asked {
             _ => None,
         };
         if let Some(service) = known {
-            return Asked { service, operation: operation.to_owned(), bucket: None, path };
+            let operation = operation.to_owned();
+            return Asked { service, operation, bucket: None, path, is_form: false };
         }
     }
-    if path == "/"
+    // Of the services that speak in forms SQS alone does so under the paths of its queues.
+    if (path == "/" || may_be_form(request))
         && let Some(form) = Form::of(request)
         && let Some(service) = form.service()
+        && (path == "/" || service == Service::Sqs)
     {
         let operation = form.action().to_owned();
-        return Asked { service, operation, bucket: None, path };
+        return Asked { service, operation, bucket: None, path, is_form: true };
     }
     let query = Query(request.uri().query().unwrap_or_default());
     let host = header(request.headers(), "host").unwrap_or_default();
     let of_a_bucket = host::bucket_of(host).is_some();
     if path.starts_with("/v20180820/") && !of_a_bucket {
         let operation = control::operation(request.method(), &path).unwrap_or_default().to_owned();
-        return Asked { service: Service::Control, operation, bucket: None, path };
+        let service = Service::Control;
+        return Asked { service, operation, bucket: None, path, is_form: false };
     }
     let path = match host::bucket_of(host) {
         Some(bucket) => format!("/{bucket}{path}"),
@@ -97,7 +113,17 @@ pub(super) fn name(request: &Request<Bytes>) -> Asked {
         _ => of_object(request.method(), &query, request.headers()).to_owned(),
     };
     let bucket = Some(bucket.to_owned()).filter(|bucket| !bucket.is_empty());
-    Asked { service: Service::S3, operation, bucket, path }
+    Asked { service: Service::S3, operation, bucket, path, is_form: false }
+}
+
+/// Whether a request may be a form of the query protocol, as its head says.
+pub(super) fn may_be_form(request: &Request<Bytes>) -> bool {
+    match *request.method() {
+        Method::POST => header(request.headers(), "content-type")
+            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")),
+        Method::GET => request.uri().query().is_some_and(|query| query.contains("Action=")),
+        _ => false,
+    }
 }
 
 /// A header as text.

@@ -85,7 +85,7 @@ impl Router {
     pub(crate) fn unwritten(&self, request: &Request<Bytes>, why: &io::Error) -> Outcome {
         let message = format!("The journal of --data-dir cannot be written: {why}");
         let refusal = Refusal::new(503, "ServiceUnavailable", message);
-        let response = refused(operation::name(request).service, &refusal);
+        let response = operation::name(request).refused(&refusal);
         let head = request.method() == Method::HEAD;
         let response = Some(self.finish(response, head));
         Outcome { response, delay: Duration::ZERO, by_fault: false }
@@ -138,7 +138,7 @@ impl Router {
             Some(Verdict::LoseRequest) => return outcome,
             Some(Verdict::Refuse { code, status }) => {
                 let refusal = Refusal::new(status, &code, "A fault was asked for");
-                outcome.response = Some(self.finish(refused(asked.service, &refusal), head));
+                outcome.response = Some(self.finish(asked.refused(&refusal), head));
                 return outcome;
             }
             Some(Verdict::Delay(ms)) => outcome.delay = Duration::from_millis(ms),
@@ -163,10 +163,10 @@ impl Router {
     ) -> Response<Bytes> {
         signature::date(&mut request);
         if asked.service == Service::S3 && request.method() == Method::OPTIONS {
-            return refused(asked.service, &preflight(&request));
+            return asked.refused(&preflight(&request));
         }
         if let Err(refusal) = self.check(asked, &request, secured) {
-            return refused(asked.service, &refusal);
+            return asked.refused(&refusal);
         }
         if asked.service == Service::S3 {
             let mut response = self.s3(request, secured).await;

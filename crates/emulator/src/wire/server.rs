@@ -21,7 +21,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::forward::{self, Elsewhere};
-use super::message::{refused, set};
+use super::message::set;
 use super::router::Outcome;
 use super::{operation, sqs};
 use crate::Shared;
@@ -180,17 +180,17 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::
 /// Answers a request, and one that polls an empty queue only when its `WaitTimeSeconds` are over: they
 /// are the client's, and so seconds of the wall clock.
 async fn patiently(shared: &Shared, request: Request<Bytes>) -> Outcome {
-    let wait = sqs::wait(&request);
-    if wait.is_zero() {
+    let polls = sqs::may_poll(&request);
+    let wait = polls.then(|| shared.with(|world| sqs::wait(world, &request))).flatten();
+    let Some((wait, queue)) = wait else {
         return shared.handle(request).await;
-    }
+    };
     let until = Instant::now() + wait;
     let outcome = shared.handle(request.clone()).await;
-    let empty = |response: &Response<Bytes>| response.body() == sqs::NOTHING.as_bytes();
+    let empty = |response: &Response<Bytes>| response.extensions().get::<sqs::Empty>().is_some();
     if !outcome.response.as_ref().is_some_and(empty) {
         return outcome;
     }
-    let queue = sqs::queue_of(&request);
     while Instant::now() < until {
         tokio::time::sleep(TICK).await;
         if shared
@@ -276,7 +276,7 @@ async fn answer(
     let body = match body {
         Ok(body) => body,
         Err(refusal) => {
-            let mut response = refused(asked.service, &refusal);
+            let mut response = asked.refused(&refusal);
             // What is left of the body is nobody's: the connection cannot go on.
             set(&mut response, "connection", "close");
             return Ok(response.map(Full::new));

@@ -39,6 +39,10 @@ pub struct Key {
     pub created: Millis,
     /// When it will be deleted.
     pub deletion: Option<Millis>,
+    /// Its material is replaced once a year, which nobody notices.
+    pub rotates: bool,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
     /// Its policy, verbatim; `None` is the default one, which leaves all to the account's policies.
     pub policy: Option<String>,
     statements: Vec<Statement>,
@@ -60,6 +64,8 @@ impl Kms {
             description: String::new(),
             created: 0,
             deletion: None,
+            rotates: false,
+            tags: BTreeMap::new(),
             policy: None,
             statements: Vec::new(),
         };
@@ -94,6 +100,11 @@ impl Kms {
         }
         self.aliases.insert(alias.to_owned(), key.to_owned());
         true
+    }
+
+    /// Points an alias that there is at another key. False if there is none.
+    pub fn realias(&mut self, alias: &str, key: &str) -> bool {
+        self.aliases.get_mut(alias).map(|behind| key.clone_into(behind)).is_some()
     }
 
     /// Removes an alias. False if there was none.

@@ -9,7 +9,7 @@ mod function;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -219,14 +219,27 @@ fn record(world: &World, arn: &str, message: &Message, receipt: &str) -> Value {
             "ApproximateReceiveCount": message.received.to_string(),
             "SentTimestamp": message.sent.to_string(),
             "SenderId": "AIDAISMY3EXAMPLE",
-            "ApproximateFirstReceiveTimestamp": world.now.to_string(),
+            "ApproximateFirstReceiveTimestamp": message.first.unwrap_or(world.now).to_string(),
         },
-        "messageAttributes": {},
+        "messageAttributes": attributes(message),
         "md5OfBody": md5(&message.body),
         "eventSource": "aws:sqs",
         "eventSourceARN": arn,
         "awsRegion": world.config.region,
     })
+}
+
+/// The attributes of a message, with the names that functions know (Lambda Developer Guide: example SQS event).
+fn attributes(message: &Message) -> Map<String, Value> {
+    const NAMES: [(&str, &str); 3] =
+        [("StringValue", "stringValue"), ("BinaryValue", "binaryValue"), ("DataType", "dataType")];
+    let one = |(name, given): (&String, &Value)| {
+        let fields = NAMES.iter().filter_map(|(theirs, ours)| {
+            given.get(*theirs).map(|value| ((*ours).to_owned(), value.clone()))
+        });
+        (name.clone(), Value::Object(fields.collect()))
+    };
+    message.attributes.iter().map(one).collect()
 }
 
 /// MD5 in hex, as SQS gives it for a body.

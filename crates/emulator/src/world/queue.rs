@@ -3,15 +3,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde_json::{Map, Value};
+
 use super::bucket::Policy;
 use super::policy::{self, Decision, Question};
 use super::refusal::{Answer, Refusal};
 use super::{Millis, World};
 
-/// How long a message is kept unless the queue says otherwise: as long as SQS allows.
-const RETENTION: Millis = 14 * 24 * 3_600_000;
+/// How long a message is kept unless the queue says otherwise (SQS Developer Guide: quotas).
+const RETENTION: Millis = 4 * 24 * 3_600_000;
 /// Bytes that a message may have (SQS quotas).
-const MESSAGE_MAX: usize = 1_048_576;
+pub const MESSAGE_MAX: u64 = 1_048_576;
 
 /// A message that waits, or is being worked on.
 #[derive(Debug, Clone)]
@@ -24,6 +26,23 @@ pub struct Message {
     pub sent: Millis,
     /// How often it was handed out.
     pub received: u32,
+    /// When it was handed out for the first time.
+    pub first: Option<Millis>,
+    /// Its attributes, by name, each as the JSON protocol writes it.
+    pub attributes: Map<String, Value>,
+    /// The ARN of the queue that put it aside.
+    pub aside: Option<String>,
+}
+
+/// A message that is to be sent.
+#[derive(Debug, Clone, Default)]
+pub struct Draft {
+    /// Its text.
+    pub body: String,
+    /// Its attributes, as in [`Message`].
+    pub attributes: Map<String, Value>,
+    /// Milliseconds until it shows; `None` is as the queue says.
+    pub delay: Option<Millis>,
 }
 
 /// One queue.
@@ -35,6 +54,18 @@ pub struct Queue {
     pub visibility: Millis,
     /// How long a message is kept when nobody takes it, in milliseconds.
     pub retention: Millis,
+    /// Milliseconds until a message shows, unless it says so itself.
+    pub delay: Millis,
+    /// Bytes that a message may have.
+    pub message_max: u64,
+    /// Milliseconds of the wall clock that an empty answer is held back, unless the call says so itself.
+    pub wait: Millis,
+    /// Attributes without an effect here, as they were set.
+    pub kept: BTreeMap<String, String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// When it was made, and when its attributes were last set.
+    pub dates: (Millis, Millis),
     /// Where a message goes that was handed out too often: ARN, and how often is too often.
     pub redrive: Option<(String, u32)>,
     /// Whom its policy lets send; `None` is everybody, for queues that were made behind AWS's back.
@@ -48,6 +79,21 @@ pub struct Queue {
 #[derive(Debug, Default)]
 pub struct Queues {
     queues: BTreeMap<String, Queue>,
+    /// What moved messages back out of dead-letter queues, the newest last.
+    pub moves: Vec<Move>,
+}
+
+/// One move of all messages of a dead-letter queue.
+#[derive(Debug, Clone)]
+pub struct Move {
+    /// The ARN of the queue that they were in.
+    pub source: String,
+    /// The ARN of the queue that they went to; `None` is each to where it came from.
+    pub destination: Option<String>,
+    /// How many they were.
+    pub moved: usize,
+    /// When.
+    pub at: Millis,
 }
 
 impl Queue {
@@ -68,6 +114,12 @@ impl Queues {
     /// The queue of this ARN, or of this name.
     pub fn get_mut(&mut self, arn: &str) -> Option<&mut Queue> {
         self.queues.get_mut(name_of(arn))
+    }
+
+    /// The queues that put messages aside into the one of this ARN.
+    pub fn feeding(&self, dead: &str) -> impl Iterator<Item = &Queue> {
+        let to = move |queue: &&Queue| queue.redrive.as_ref().is_some_and(|(arn, _)| arn == dead);
+        self.queues.values().filter(to)
     }
 
     /// The names of all queues, in order.
@@ -99,8 +151,15 @@ pub fn create(
     check_redrive(world, name, redrive.as_ref())?;
     let queue = world.queues.queues.entry(name.to_owned()).or_default();
     if queue.arn.is_empty() {
-        let retention = RETENTION;
-        *queue = Queue { arn: arn.clone(), visibility, retention, redrive, ..Queue::default() };
+        *queue = Queue {
+            arn: arn.clone(),
+            visibility,
+            retention: RETENTION,
+            message_max: MESSAGE_MAX,
+            redrive,
+            dates: (world.now, world.now),
+            ..Queue::default()
+        };
     }
     Ok(arn)
 }
@@ -141,39 +200,94 @@ pub fn delete(world: &mut World, arn: &str) -> Answer<()> {
     world.queues.queues.remove(name_of(arn)).map(drop).ok_or_else(|| missing(arn))
 }
 
-/// Puts a message into a queue that shows it so many milliseconds later.
+/// Puts a message into a queue, and wakes whoever polls it. Gives the message's id.
+///
+/// # Errors
+/// 400 where there is no such queue, or the message is too long for it.
+pub fn send(world: &mut World, arn: &str, body: String) -> Answer<String> {
+    post(world, arn, Draft { body, ..Draft::default() })
+}
+
+/// [`send`], for who has more to say than a text.
 ///
 /// # Errors
 /// Those of [`send`].
-pub fn send_later(world: &mut World, arn: &str, body: String, delay: Millis) -> Answer<String> {
-    if delay == 0 {
-        return send(world, arn, body);
+pub fn post(world: &mut World, arn: &str, draft: Draft) -> Answer<String> {
+    let Draft { body, attributes, delay } = draft;
+    let most = world.queues.get(arn).ok_or_else(|| missing(arn))?.message_max;
+    if size(&body, &attributes) > most {
+        let message = format!(
+            "One or more parameters are invalid. Reason: Message must be shorter than {most} bytes."
+        );
+        return Err(Refusal::new(400, "InvalidParameterValue", message));
     }
-    check_length(&body)?;
+    // What is refused must not use up chance: it is not done again from a journal.
     let (id, now) = (world.rng.uuid(), world.now);
     let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
-    let message = Message { id: id.clone(), body, sent: now, received: 0 };
-    queue.hidden.insert((now + delay, id.clone()), message);
-    Ok(id)
-}
-
-fn check_length(body: &str) -> Answer<()> {
-    if body.len() > MESSAGE_MAX {
-        let message = "the message is longer than 1 MiB";
-        return Err(Refusal::new(400, "InvalidMessageContents", message));
+    let sent = Message {
+        id: id.clone(),
+        body,
+        sent: now,
+        received: 0,
+        first: None,
+        attributes,
+        aside: None,
+    };
+    match delay.unwrap_or(queue.delay) {
+        0 => queue.waiting.push_back(sent),
+        delay => drop(queue.hidden.insert((now + delay, id.clone()), sent)),
     }
-    Ok(())
-}
-
-/// Puts a message into a queue, and wakes whoever polls it. Gives the message's id.
-pub fn send(world: &mut World, arn: &str, body: String) -> Answer<String> {
-    check_length(&body)?;
-    let id = world.rng.uuid();
-    let sent = world.now;
-    let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
-    queue.waiting.push_back(Message { id: id.clone(), body, sent, received: 0 });
     super::lambda::wake(world, name_of(arn).to_owned());
     Ok(id)
+}
+
+/// The bytes of a message: its text, and of its attributes names, types and values (SQS quotas).
+pub fn size(body: &str, attributes: &Map<String, Value>) -> u64 {
+    let text = |value: &Value| value.as_str().map_or(0, str::len);
+    let of = |(name, value): (&String, &Value)| {
+        name.len() + value.as_object().map_or(0, |fields| fields.values().map(text).sum())
+    };
+    (body.len() + attributes.iter().map(of).sum::<usize>()) as u64
+}
+
+/// Moves all messages of a dead-letter queue, each to where it came from, or all of them to `destination`.
+/// Those that are being worked on stay, and those whose queue has gone.
+///
+/// # Errors
+/// 404 where one of the queues is not there; 400 where the first is nobody's dead-letter queue.
+pub fn move_all(world: &mut World, source: &str, destination: Option<&str>) -> Answer<()> {
+    let gone = |arn: &str| {
+        let message = format!("The resource that you specified for the queue {arn} doesn't exist.");
+        Refusal::new(404, "ResourceNotFoundException", message)
+    };
+    for arn in [Some(source), destination].into_iter().flatten() {
+        world.queues.get(arn).filter(|queue| queue.arn == arn).ok_or_else(|| gone(arn))?;
+    }
+    if world.queues.feeding(source).next().is_none() {
+        let message = "Source queue must be configured as a Dead Letter Queue.";
+        return Err(Refusal::new(400, "InvalidParameterValue", message));
+    }
+    let now = world.now;
+    let queue = world.queues.get_mut(source).ok_or_else(|| gone(source))?;
+    queue.show(now);
+    let (mut moved, mut stay) = (0, VecDeque::new());
+    for message in std::mem::take(&mut queue.waiting) {
+        let to = destination.map(str::to_owned).or_else(|| message.aside.clone());
+        let there = to.and_then(|to| world.queues.get_mut(&to).map(|queue| (to, queue)));
+        let Some((to, queue)) = there else {
+            stay.push_back(message);
+            continue;
+        };
+        queue.waiting.push_back(Message { received: 0, first: None, aside: None, ..message });
+        moved += 1;
+        super::lambda::wake(world, name_of(&to).to_owned());
+    }
+    if let Some(queue) = world.queues.get_mut(source) {
+        queue.waiting = stay;
+    }
+    let (source, destination) = (source.to_owned(), destination.map(str::to_owned));
+    world.queues.moves.push(Move { source, destination, moved, at: now });
+    Ok(())
 }
 
 /// Hands out up to `max` messages, each with the receipt that deletes it.
@@ -197,11 +311,16 @@ pub fn receive(
             break;
         };
         message.received += 1;
+        let (dead, aside) = (queue.dead(&message), Some(queue.arn.clone()));
         // A dead-letter queue that is gone takes nothing: the message stays.
-        if let Some(dead) = queue.dead(&message).filter(|dead| world.queues.get(dead).is_some()) {
-            send(world, &dead, message.body)?;
+        if let Some(dead) = dead.as_deref().and_then(|arn| world.queues.get_mut(arn)) {
+            // Under the id and the date that it has (SQS Developer Guide: dead-letter queues).
+            dead.waiting.push_back(Message { received: 0, first: None, aside, ..message });
+            let name = name_of(&dead.arn).to_owned();
+            super::lambda::wake(world, name);
             continue;
         }
+        message.first.get_or_insert(now);
         let queue = world.queues.get_mut(arn).ok_or_else(|| missing(arn))?;
         // One copy of a message, and in another batch: a copy of each copy would never come to an end.
         if duplicate && message.received == 1 {
@@ -252,15 +371,21 @@ pub fn purge(world: &mut World, arn: &str) -> Answer<()> {
     Ok(())
 }
 
-fn missing(arn: &str) -> Refusal {
+/// What is said of a queue that is not there.
+pub fn missing(arn: &str) -> Refusal {
     let message = format!("The specified queue does not exist: {}", name_of(arn));
     Refusal::new(400, "AWS.SimpleQueueService.NonExistentQueue", message)
 }
 
 impl Queue {
-    /// Messages that may be handed out now, and those that are being worked on.
+    /// Messages that may be handed out now, and those that are being worked on or do not show yet.
     pub fn depth(&self) -> (usize, usize) {
         (self.waiting.len(), self.hidden.len())
+    }
+
+    /// Messages that do not show yet, and were never handed out.
+    pub fn delayed(&self) -> usize {
+        self.hidden.values().filter(|message| message.received == 0).count()
     }
 
     /// When there is something to hand out: now, or when the first hidden message shows again.

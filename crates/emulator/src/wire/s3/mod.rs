@@ -17,6 +17,7 @@ mod ownership;
 mod reads;
 mod replication;
 mod tags;
+mod unset;
 mod uploads;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -165,6 +166,20 @@ speak! {
     put_bucket_ownership_controls(PutBucketOwnershipControlsInput) -> PutBucketOwnershipControlsOutput = ownership::put_ownership;
     get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput = ownership::get_ownership;
     delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput) -> DeleteBucketOwnershipControlsOutput = ownership::delete_ownership;
+    get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput = unset::cors;
+    delete_bucket_cors(DeleteBucketCorsInput) -> DeleteBucketCorsOutput = unset::delete_cors;
+    get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput = unset::website;
+    delete_bucket_website(DeleteBucketWebsiteInput) -> DeleteBucketWebsiteOutput = unset::delete_website;
+    get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput = unset::acceleration;
+    get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput = unset::logging;
+    get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput = unset::payer;
+    get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput = unset::policy_status;
+    get_bucket_metrics_configuration(GetBucketMetricsConfigurationInput) -> GetBucketMetricsConfigurationOutput = unset::metrics;
+    list_bucket_metrics_configurations(ListBucketMetricsConfigurationsInput) -> ListBucketMetricsConfigurationsOutput = unset::list_metrics;
+    get_bucket_analytics_configuration(GetBucketAnalyticsConfigurationInput) -> GetBucketAnalyticsConfigurationOutput = unset::analytics;
+    list_bucket_analytics_configurations(ListBucketAnalyticsConfigurationsInput) -> ListBucketAnalyticsConfigurationsOutput = unset::list_analytics;
+    get_bucket_inventory_configuration(GetBucketInventoryConfigurationInput) -> GetBucketInventoryConfigurationOutput = unset::inventory;
+    list_bucket_inventory_configurations(ListBucketInventoryConfigurationsInput) -> ListBucketInventoryConfigurationsOutput = unset::list_inventories;
     get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput = attributes::get;
     get_object(GetObjectInput) -> GetObjectOutput = reads::get;
     head_object(HeadObjectInput) -> HeadObjectOutput = reads::head;

@@ -87,6 +87,10 @@ pub struct Rule {
     pub text: String,
     /// A disabled rule matches nothing.
     pub enabled: bool,
+    /// Free text.
+    pub description: String,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
     /// Targets by id.
     pub targets: BTreeMap<String, Target>,
 }
@@ -181,16 +185,24 @@ pub fn delete(world: &mut World, name: &str) -> Answer<()> {
     Ok(())
 }
 
-/// Makes a rule, or changes its pattern and keeps its targets.
+/// Makes a rule, or changes its pattern and keeps its targets and tags. What else there is to say of it is the
+/// caller's to set.
 ///
 /// # Errors
 /// 400 for a pattern that is none and for a bus that is not there.
-pub fn put_rule(world: &mut World, bus: &str, name: &str, text: &str, enabled: bool) -> Answer<()> {
+pub fn put_rule<'a>(
+    world: &'a mut World,
+    bus: &str,
+    name: &str,
+    text: &str,
+    enabled: bool,
+) -> Answer<&'a mut Rule> {
     let pattern = Pattern::parse(text)?;
+    let text = text.to_owned();
     let rules = world.bus.rules_mut(bus)?;
-    let targets = rules.remove(name).map(|rule| rule.targets).unwrap_or_default();
-    rules.insert(name.to_owned(), Rule { pattern, text: text.to_owned(), enabled, targets });
-    Ok(())
+    let (targets, tags) = rules.remove(name).map(|it| (it.targets, it.tags)).unwrap_or_default();
+    let rule = Rule { pattern, text, enabled, description: String::new(), tags, targets };
+    Ok(rules.entry(name.to_owned()).or_insert(rule))
 }
 
 /// Adds a target to a rule.

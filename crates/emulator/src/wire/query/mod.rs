@@ -1,6 +1,9 @@
 //! The AWS query protocol, as IAM and STS speak it: a form in, XML out. Roles, their policies and their
 //! sessions; what else these services do answers `NotImplemented`.
 
+mod policies;
+mod roles;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -10,13 +13,14 @@ use percent_encoding::percent_decode_str;
 use super::caller::Caller;
 use super::message::set;
 use super::operation::header;
+use super::sqs;
 use super::xml::Element;
 use crate::world::fault::Service;
-use crate::world::iam::{Record, Role, Session};
+use crate::world::iam::Session;
 use crate::world::notification::stamp::iso_seconds;
 use crate::world::{Answer, Refusal, World, access, trail};
 
-/// The most tags of a role (IAM User Guide: quotas).
+/// The most tags of a role or a policy (IAM User Guide: quotas).
 const TAGS_MAX: usize = 50;
 
 const IAM: (&str, &str) = ("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/");
@@ -35,6 +39,11 @@ impl Form {
             true if !body.is_empty() => body,
             _ => query,
         };
+        Self::parse(text)
+    }
+
+    /// Reads the text of a form; `None` if it names no `Action`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let decoded = |text: &str| {
             let text = text.replace('+', " ");
             percent_decode_str(&text).decode_utf8_lossy().into_owned()
@@ -42,6 +51,11 @@ impl Form {
         let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
         let form = Self(pairs.map(|(name, value)| (decoded(name), decoded(value))).collect());
         form.0.contains_key("Action").then_some(form)
+    }
+
+    /// All parameters.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The operation.
@@ -54,6 +68,7 @@ impl Form {
         match self.text("Version") {
             version if version == IAM.0 => Some(Service::Iam),
             version if version == STS.0 => Some(Service::Sts),
+            sqs::form::VERSION => Some(Service::Sqs),
             // Some service must say that it does not know it.
             _ => Some(Service::Iam),
         }
@@ -104,6 +119,12 @@ impl Form {
         Err(Refusal::new(400, "ValidationError", message))
     }
 
+    /// `NAME.member.1` and so on.
+    fn members(&self, name: &str) -> Vec<&str> {
+        let member = |at: usize| self.0.get(&format!("{name}.member.{at}")).map(String::as_str);
+        (1..=TAGS_MAX).map_while(member).collect()
+    }
+
     /// `Tags.member.1.Key` and so on.
     fn tags(&self) -> BTreeMap<String, String> {
         let pair = |at: usize| {
@@ -127,7 +148,7 @@ pub(super) fn handle(
     let form = Form::of(request).unwrap_or(Form(BTreeMap::new()));
     let answered = match service {
         Service::Sts => sts(world, &form, caller),
-        _ => iam(world, &form, caller),
+        _ => roles::run(world, &form, caller),
     };
     let action = form.action();
     if service == Service::Iam && answered.is_ok() {
@@ -232,193 +253,6 @@ fn assume(world: &mut World, form: &Form, caller: &Caller) -> Answer<Element> {
     Ok(Element::new("").with(credentials).with(user))
 }
 
-fn iam(world: &mut World, form: &Form, caller: &Caller) -> Result {
-    let account = caller.account.as_str();
-    if form.text("Version") != IAM.0 {
-        let (action, version) = (form.action(), form.text("Version"));
-        let message = format!("Could not find operation {action} for version {version}");
-        return Err(Refusal::new(400, "InvalidAction", message));
-    }
-    match form.action() {
-        "CreateRole" => create_role(world, form, account).map(Some),
-        "GetRole" => {
-            let role = world.iam.named(account, form.needed("RoleName")?)?;
-            Ok(Some(Element::new("").with(role_element(role))))
-        }
-        "ListRoles" => {
-            let ours = |role: &&Role| role.arn.split(':').nth(4) == Some(account);
-            let roles = world.iam.roles().filter(ours).map(role_element);
-            Ok(Some(Element::new("").text("IsTruncated", false).members("Roles", roles)))
-        }
-        "DeleteRole" => delete_role(world, form, account),
-        "UpdateAssumeRolePolicy" => {
-            let document = form.needed("PolicyDocument")?;
-            let role = world.iam.named(account, form.needed("RoleName")?)?;
-            role.set_trust(account, document).map(|()| None)
-        }
-        "TagRole" => {
-            let tags = form.tags();
-            world.iam.named(account, form.needed("RoleName")?)?.record.tags.extend(tags);
-            Ok(None)
-        }
-        _ => inline_policies(world, form, account),
-    }
-}
-
-fn inline_policies(world: &mut World, form: &Form, account: &str) -> Result {
-    let role = || form.needed("RoleName");
-    match form.action() {
-        "PutRolePolicy" => {
-            let (name, text) = (form.policy_name()?, form.needed("PolicyDocument")?);
-            world.iam.put_inline(account, role()?, name, text).map(|()| None)
-        }
-        "GetRolePolicy" => {
-            let name = form.needed("PolicyName")?;
-            let found = world.iam.named(account, role()?)?;
-            let text = found.record.inline.get(name).ok_or_else(|| {
-                let message = format!("The role policy with name {name} cannot be found.");
-                Refusal::new(404, "NoSuchEntity", message)
-            })?;
-            let answer = Element::new("").text("RoleName", found.name()).text("PolicyName", name);
-            Ok(Some(answer.text("PolicyDocument", encoded(text))))
-        }
-        "DeleteRolePolicy" => {
-            let name = form.needed("PolicyName")?;
-            world.iam.delete_inline(account, role()?, name).map(|()| None)
-        }
-        "ListRolePolicies" => {
-            let names = world.iam.named(account, role()?)?.record.inline.keys();
-            let names = names.map(|name| Element::of("member", name));
-            let answer = Element::new("").text("IsTruncated", false);
-            Ok(Some(answer.members("PolicyNames", names)))
-        }
-        _ => managed_policies(world, form, account),
-    }
-}
-
-fn managed_policies(world: &mut World, form: &Form, account: &str) -> Result {
-    let role = || form.needed("RoleName");
-    if let Some(arn) = form.maybe("PolicyArn") {
-        let owner = access::account_of(arn);
-        if owner != account && owner != "aws" {
-            let message = format!("Policy {arn} was not found.");
-            return Err(Refusal::new(404, "NoSuchEntity", message));
-        }
-    }
-    match form.action() {
-        "CreatePolicy" => {
-            let (name, text) = (form.policy_name()?, form.needed("PolicyDocument")?);
-            let path = form.path()?;
-            let arn = format!("arn:aws:iam::{account}:policy{path}{name}");
-            world.iam.create_policy(&arn, text)?;
-            Ok(Some(Element::new("").with(policy_element("Policy", &arn))))
-        }
-        "GetPolicy" => {
-            let arn = form.needed("PolicyArn")?;
-            world.iam.policy(arn)?;
-            Ok(Some(Element::new("").with(policy_element("Policy", arn))))
-        }
-        "GetPolicyVersion" => {
-            let text = world.iam.policy(form.needed("PolicyArn")?)?;
-            let version = Element::new("PolicyVersion")
-                .text("Document", encoded(&text))
-                .text("VersionId", "v1")
-                .text("IsDefaultVersion", true);
-            Ok(Some(Element::new("").with(version)))
-        }
-        "ListPolicies" => {
-            let ours = world.iam.policies().filter(|arn| access::account_of(arn) == account);
-            let policies = ours.map(|arn| policy_element("member", arn));
-            Ok(Some(Element::new("").text("IsTruncated", false).members("Policies", policies)))
-        }
-        "DeletePolicy" => world.iam.delete_policy(form.needed("PolicyArn")?).map(|()| None),
-        "AttachRolePolicy" => {
-            let arn = form.needed("PolicyArn")?;
-            world.iam.attach_policy(account, role()?, arn).map(|()| None)
-        }
-        "DetachRolePolicy" => {
-            let arn = form.needed("PolicyArn")?;
-            world.iam.detach_policy(account, role()?, arn).map(|()| None)
-        }
-        "ListAttachedRolePolicies" => {
-            let attached = &world.iam.named(account, role()?)?.record.attached;
-            let attached = attached.iter().map(|arn| {
-                let name = arn.rsplit('/').next().unwrap_or_default();
-                Element::new("").text("PolicyName", name).text("PolicyArn", arn)
-            });
-            let answer = Element::new("").text("IsTruncated", false);
-            Ok(Some(answer.members("AttachedPolicies", attached)))
-        }
-        other => Err(missing(other)),
-    }
-}
-
-fn create_role(world: &mut World, form: &Form, account: &str) -> Answer<Element> {
-    let name = form.needed("RoleName")?;
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
-    if name.len() > 64 || !name.bytes().all(fits) {
-        let message = "RoleName must have 1 to 64 characters of [A-Za-z0-9+=,.@_-]";
-        return Err(Refusal::new(400, "ValidationError", message));
-    }
-    if form.maybe("Description").is_some_and(|it| it.contains(char::is_control)) {
-        let message = "Description must not hold control characters";
-        return Err(Refusal::new(400, "ValidationError", message));
-    }
-    if world.iam.named(account, name).is_ok() {
-        let message = format!("Role with name {name} already exists.");
-        return Err(Refusal::new(409, "EntityAlreadyExists", message));
-    }
-    let path = form.path()?;
-    let arn = format!("arn:aws:iam::{account}:role{path}{name}");
-    let mut role =
-        Role { arn, trust: Vec::new(), statements: Vec::new(), record: Record::default() };
-    role.set_trust(account, form.needed("AssumeRolePolicyDocument")?)?;
-    role.record.id = format!("AROA{}", world.rng.token(17).to_uppercase().replace(['.', '_'], "7"));
-    role.record.created = world.now();
-    role.record.path = path;
-    role.record.description = form.maybe("Description").map(str::to_owned);
-    role.record.tags = form.tags();
-    let answer = Element::new("").with(role_element(&role));
-    world.iam.put(role);
-    Ok(answer)
-}
-
-fn delete_role(world: &mut World, form: &Form, account: &str) -> Result {
-    let role = world.iam.named(account, form.needed("RoleName")?)?;
-    if !role.record.inline.is_empty() || !role.record.attached.is_empty() {
-        let message = "Cannot delete entity, must delete policies first.";
-        return Err(Refusal::new(409, "DeleteConflict", message));
-    }
-    let arn = role.arn.clone();
-    world.iam.delete(&arn);
-    Ok(None)
-}
-
-fn role_element(role: &Role) -> Element {
-    let record = &role.record;
-    let tags = record
-        .tags
-        .iter()
-        .map(|(key, value)| Element::new("").text("Key", key).text("Value", value));
-    let told = Element::new("Role")
-        .text("Path", if record.path.is_empty() { "/" } else { &record.path })
-        .text("RoleName", role.name())
-        .text("RoleId", &record.id)
-        .text("Arn", &role.arn)
-        .text("CreateDate", iso_seconds(record.created))
-        .text("AssumeRolePolicyDocument", encoded(&record.trust_document))
-        .maybe("Description", record.description.as_ref())
-        .text("MaxSessionDuration", 3_600);
-    if record.tags.is_empty() { told } else { told.members("Tags", tags) }
-}
-
-fn policy_element(name: &str, arn: &str) -> Element {
-    Element::new(name)
-        .text("PolicyName", arn.rsplit('/').next().unwrap_or_default())
-        .text("Arn", arn)
-        .text("DefaultVersionId", "v1")
-}
-
 /// Documents travel percent-encoded in this protocol.
 fn encoded(document: &str) -> String {
     percent_encoding::utf8_percent_encode(document, percent_encoding::NON_ALPHANUMERIC).to_string()
@@ -426,4 +260,19 @@ fn encoded(document: &str) -> String {
 
 fn missing(operation: &str) -> Refusal {
     Refusal::new(501, "NotImplemented", format!("this emulator does not do {operation}"))
+}
+
+/// A new id of something in IAM, which begins with its kind.
+fn new_id(world: &mut World, kind: &str) -> String {
+    format!("{kind}{}", world.rng.token(17).to_uppercase().replace(['.', '_'], "7"))
+}
+
+/// Tags as a list.
+fn tag_elements(tags: &BTreeMap<String, String>) -> impl Iterator<Item = Element> {
+    tags.iter().map(|(key, value)| Element::new("").text("Key", key).text("Value", value))
+}
+
+/// A list that is told whole.
+fn whole() -> Element {
+    Element::new("").text("IsTruncated", false)
 }

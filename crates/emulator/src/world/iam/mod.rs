@@ -4,8 +4,11 @@
 //! bucket or a key go together is [`super::access`]'s. It refuses users, groups, instance profiles and
 //! permission boundaries: replication and batch jobs have roles only.
 
+pub(crate) mod managed;
+
 use std::collections::BTreeMap;
 
+pub use self::managed::Managed;
 use super::policy::{self, Decision, Question, Statement};
 use super::{Answer, Millis, Refusal};
 
@@ -48,6 +51,8 @@ pub struct Record {
     pub inline: BTreeMap<String, String>,
     /// The ARNs of the managed policies attached to it.
     pub attached: Vec<String>,
+    /// Seconds that its sessions may last, where it says so.
+    pub session_s: Option<u64>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -198,18 +203,11 @@ impl Session {
 #[derive(Debug, Default)]
 pub struct Iam {
     roles: BTreeMap<String, Role>,
-    /// Managed policies by ARN: the documents, verbatim.
-    policies: BTreeMap<String, String>,
+    /// Managed policies of the account, by ARN.
+    managed: BTreeMap<String, Managed>,
     /// Sessions by access key.
     sessions: BTreeMap<String, Session>,
 }
-
-/// The policies that AWS manages and that scripts like to attach.
-const MANAGED: [(&str, &str); 3] = [
-    ("arn:aws:iam::aws:policy/AdministratorAccess", "*"),
-    ("arn:aws:iam::aws:policy/AmazonS3FullAccess", "s3:*"),
-    ("arn:aws:iam::aws:policy/AmazonSQSFullAccess", "sqs:*"),
-];
 
 impl Iam {
     /// Adds a role, in place of one with the same ARN.
@@ -277,56 +275,13 @@ impl Iam {
         Ok(())
     }
 
-    /// Makes a managed policy.
-    ///
-    /// # Errors
-    /// 409 `EntityAlreadyExists`, 400 `MalformedPolicyDocument`.
-    pub fn create_policy(&mut self, arn: &str, text: &str) -> Answer<()> {
-        policy::parse(text, arn)?;
-        if self.policies.contains_key(arn) {
-            let message = format!("A policy called {arn} already exists.");
-            return Err(Refusal::new(409, "EntityAlreadyExists", message));
-        }
-        self.policies.insert(arn.to_owned(), text.to_owned());
-        Ok(())
-    }
-
-    /// The document of a managed policy.
-    ///
-    /// # Errors
-    /// 404 `NoSuchEntity`.
-    pub fn policy(&self, arn: &str) -> Answer<String> {
-        if let Some((_, action)) = MANAGED.iter().find(|(known, _)| *known == arn) {
-            return Ok(format!(
-                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"{action}","Resource":"*"}}]}}"#
-            ));
-        }
-        self.policies.get(arn).cloned().ok_or_else(|| no_policy(arn))
-    }
-
-    /// The ARNs of the account's own managed policies.
-    pub fn policies(&self) -> impl Iterator<Item = &str> {
-        self.policies.keys().map(String::as_str)
-    }
-
-    /// Removes a managed policy.
-    ///
-    /// # Errors
-    /// 404 `NoSuchEntity`; 409 `DeleteConflict` while a role has it.
-    pub fn delete_policy(&mut self, arn: &str) -> Answer<()> {
-        if self.roles.values().any(|role| role.record.attached.iter().any(|it| it == arn)) {
-            let message = "Cannot delete a policy attached to entities.";
-            return Err(Refusal::new(409, "DeleteConflict", message));
-        }
-        self.policies.remove(arn).map(drop).ok_or_else(|| no_policy(arn))
-    }
-
     /// Attaches a managed policy to a role.
     ///
     /// # Errors
     /// 404 `NoSuchEntity`.
     pub fn attach_policy(&mut self, account: &str, role: &str, arn: &str) -> Answer<()> {
-        let statements = policy::parse(&self.policy(arn)?, arn)?;
+        let document = self.document(arn)?;
+        let statements = policy::parse(&document, arn)?;
         let role = self.named(account, role)?;
         role.adopt(arn, statements);
         if !role.record.attached.iter().any(|it| it == arn) {
@@ -457,7 +412,7 @@ mod tests {
         iam.delete_inline(account, "r", "read").unwrap();
         assert!(!may(&iam));
         let policy = "arn:aws:iam::111122223333:policy/p";
-        iam.create_policy(policy, text).unwrap();
+        iam.create_policy(policy, Managed::new(text, 0)).unwrap();
         iam.attach_policy(account, "r", policy).unwrap();
         assert!(may(&iam));
         assert_eq!(iam.delete_policy(policy).unwrap_err().code, "DeleteConflict");
