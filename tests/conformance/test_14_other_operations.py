@@ -236,7 +236,8 @@ def test_what_was_asked_for_in_vain_is_counted(pair):
                                Manifest=keys_of(pair, "k"))
     for _ in range(2):
         refusal(pair.s3control.create_job, **request)
-    refusal(pair.s3.get_bucket_website, Bucket=SOURCE)
+    refusal(pair.s3.put_bucket_request_payment, Bucket=SOURCE,
+            RequestPaymentConfiguration={"Payer": "Requester"})
     counted = {(each["service"], each["times"]) for each in pair.admin("GET", "unimplemented")}
     assert counted == {("s3control", 2), ("s3", 1)}
 

@@ -121,9 +121,16 @@ impl Key {
         decode(text)
     }
 
-    /// From a completion report, which repeats the manifest's own text.
+    /// From a list that S3 made itself. Its format is that of S3 Inventory, whose lists have been seen to spell a
+    /// space as a plus, and a plus as `%2B`, as events do.
+    pub fn from_listing(text: &str) -> Result<Self, KeyError> {
+        Self::from_event(text)
+    }
+
+    /// From a completion report, which repeats the manifest's own text: ours, which spells neither a space nor
+    /// a plus as a plus, or one that S3 made.
     pub fn from_report(text: &str) -> Result<Self, KeyError> {
-        decode(text)
+        Self::from_listing(text)
     }
 }
 

@@ -88,7 +88,7 @@ impl ListingManifest {
         if text(self.columns.bucket)? != bucket.as_str() {
             return None;
         }
-        let key = Key::from_manifest(text(self.columns.key)?).ok()?;
+        let key = Key::from_listing(text(self.columns.key)?).ok()?;
         // What was never versioned has no id in an inventory, and `null` in a manifest.
         let version = match text(self.columns.version)? {
             "" => "null",

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::caller::Caller;
 use super::kms;
 use super::operation::{Asked, Query, header};
-use super::query::Form;
+use super::query::{self, Form};
 use super::sqs;
 use crate::world::fault::Service;
 use crate::world::object::Encryption;
@@ -323,8 +323,9 @@ fn caller_of(request: &Request<Bytes>) -> &str {
 fn permitted(world: &World, caller: &Caller, action: &str, resource: &str) -> Answer<()> {
     match &caller.role {
         Some(role) if !access::own(world, role, (action, resource), &[]) => {
+            let (who, _) = query::identity(world, caller);
             let message = format!(
-                "User: {role} is not authorized to perform: {action} on resource: {resource}"
+                "User: {who} is not authorized to perform: {action} on resource: {resource}"
             );
             Err(Refusal::new(403, "AccessDenied", message))
         }

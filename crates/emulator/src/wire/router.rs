@@ -277,7 +277,8 @@ impl Router {
     /// often a client asks must not change what happens.
     fn finish(&self, mut response: Response<Bytes>, head: bool) -> Response<Bytes> {
         let mut ids = Rng::new(self.requests.fetch_add(1, Ordering::Relaxed));
-        let (id, host_id) = (ids.token(16).to_uppercase(), ids.token(48));
+        let id = ids.token(16).to_uppercase().replace(['.', '_'], "7");
+        let host_id = ids.token(48);
         set(&mut response, "x-amz-request-id", &id);
         set(&mut response, "x-amz-id-2", &host_id);
         if response.status().as_u16() >= 400 {
@@ -314,13 +315,18 @@ fn unquote(response: &mut Response<Bytes>) {
     *response.body_mut() = bare.into();
 }
 
-/// Puts the ids into the error document of S3, which carries them as the headers do.
+/// Puts the ids into an error document, which carries them as the headers do.
 fn name_request(response: &mut Response<Bytes>, id: &str, host_id: &str) {
-    const END: &[u8] = b"</Error>";
+    let ids = format!("<RequestId>{id}</RequestId><HostId>{host_id}</HostId>");
     let body = response.body();
-    if let Some(start) = body.strip_suffix(END) {
-        let ids = format!("<RequestId>{id}</RequestId><HostId>{host_id}</HostId></Error>");
-        let mut whole = [start, ids.as_bytes()].concat();
+    // S3 has them in the error, S3 Control beside it, and IAM has put its own there.
+    if body.ends_with(b"</RequestId></ErrorResponse>") {
+        return;
+    }
+    let ends: [&'static [u8]; 2] = [b"</Error>", b"</ErrorResponse>"];
+    let split = |end: &'static [u8]| Some((body.strip_suffix(end)?, end));
+    if let Some((start, end)) = ends.into_iter().find_map(split) {
+        let mut whole = [start, ids.as_bytes(), end].concat();
         // What a client sent may be told again by a crate that does not know what XML cannot carry.
         for byte in whole.iter_mut().filter(|it| **it < b' ' && !b"\t\n\r".contains(it)) {
             *byte = b'?';

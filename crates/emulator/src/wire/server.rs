@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
@@ -66,8 +66,9 @@ impl Server {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let clock = speed.map(|speed| tokio::spawn(run_clock(Arc::clone(&shared), speed)));
-        let listening = Some(tokio::spawn(accept(shared, listener, stopped)));
+        let door = Door { shared, clock: speed.map(|speed| Arc::new(Clock::new(speed))) };
+        let clock = door.clock.is_some().then(|| tokio::spawn(run_clock(door.clone())));
+        let listening = Some(tokio::spawn(accept(door, listener, stopped)));
         Ok(Self { addr, stop, listening, clock, forwarding: None })
     }
 
@@ -106,18 +107,53 @@ impl Drop for Server {
     }
 }
 
-async fn run_clock(shared: Arc<Shared>, speed: u32) {
-    let mut last = Instant::now();
+/// What every connection leads to.
+#[derive(Clone)]
+struct Door {
+    shared: Arc<Shared>,
+    /// `None` where the world's clock stands still until it is moved.
+    clock: Option<Arc<Clock>>,
+}
+
+impl Door {
+    /// Brings the world to where the wall is. On from wherever it is: somebody may have moved its clock too.
+    async fn catch_up(&self) {
+        let passed = self.clock.as_ref().map_or(0, |clock| clock.passed());
+        if passed > 0 {
+            self.shared.advance(passed).await;
+        }
+    }
+}
+
+/// How far the wall's clock has been followed.
+struct Clock {
+    seen: Mutex<Instant>,
+    speed: u32,
+}
+
+impl Clock {
+    fn new(speed: u32) -> Self {
+        Self { seen: Mutex::new(Instant::now()), speed }
+    }
+
+    /// Milliseconds of the world since somebody asked last.
+    fn passed(&self) -> u64 {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = u64::try_from(seen.elapsed().as_millis()).unwrap_or(u64::MAX);
+        *seen += Duration::from_millis(passed);
+        passed.saturating_mul(u64::from(self.speed))
+    }
+}
+
+/// Requests move the clock too; between them things happen by themselves.
+async fn run_clock(door: Door) {
+    let shared = &door.shared;
     let (mut marked, mut seen) = (Instant::now(), None);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let passed = u64::try_from(last.elapsed().as_millis()).unwrap_or(u64::MAX);
-        last += Duration::from_millis(passed);
-        // On from wherever the world is: somebody may have moved its clock too.
-        let ms = passed.saturating_mul(u64::from(speed));
-        shared.advance(ms).await;
+        door.catch_up().await;
         if marked.elapsed() >= MARK {
             marked = Instant::now();
             let now = shared.with(|world| (world.chance(), world.next_due()));
@@ -129,7 +165,7 @@ async fn run_clock(shared: Arc<Shared>, speed: u32) {
     }
 }
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+async fn accept(door: Door, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -137,7 +173,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stopped: watch::
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(Arc::clone(&shared), stream, stopped.clone()));
+                    connections.spawn(connection(door.clone(), stream, stopped.clone()));
                 }
                 // Out of descriptors, usually: give the others time to end.
                 Err(error) => {
@@ -153,8 +189,8 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stopped: watch::
     }
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
-    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+async fn connection(door: Door, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
+    let service = service_fn(move |request| answer(door.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .max_headers(HEADERS_MAX)
@@ -256,10 +292,7 @@ async fn read(body: Incoming, most: usize) -> Answer<Bytes> {
     Ok(first.unwrap_or_else(|| whole.freeze()))
 }
 
-async fn answer(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Broken> {
+async fn answer(door: Door, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
     let (parts, body) = request.into_parts();
     let head = Request::from_parts(parts, Bytes::new());
     let asked = operation::name(&head);
@@ -282,7 +315,8 @@ async fn answer(
             return Ok(response.map(Full::new));
         }
     };
-    let outcome = patiently(&shared, Request::from_parts(parts, body)).await;
+    door.catch_up().await;
+    let outcome = patiently(&door.shared, Request::from_parts(parts, body)).await;
     // Even no time at all is a millisecond to the timer.
     if !outcome.delay.is_zero() {
         tokio::time::sleep(outcome.delay).await;

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use super::policy::{self, Decision, Question, Statement};
 use super::{Answer, Millis};
 
+/// The id of the key that AWS keeps for S3 in every account, which its alias `aws/s3` names.
+pub const OF_S3: &str = "a3a3a3a3-a3a3-43a3-a3a3-a3a3a3a3a3a3";
+
 /// The state of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
@@ -162,7 +165,7 @@ impl Kms {
 
     /// The state of a key; `None` if it does not exist. The key that AWS keeps for S3 is always enabled.
     pub fn state(&self, arn: &str) -> Option<KeyState> {
-        if arn.ends_with(":alias/aws/s3") {
+        if arn.ends_with(OF_S3) {
             return Some(KeyState::Enabled);
         }
         self.key(arn).map(|key| key.state)
@@ -189,7 +192,10 @@ mod tests {
     #[test]
     fn the_key_that_aws_keeps_is_enabled_and_one_that_nobody_made_is_none() {
         let mut kms = Kms::default();
-        assert_eq!(kms.state("arn:aws:kms:us-east-1:1:alias/aws/s3"), Some(KeyState::Enabled));
+        assert_eq!(
+            kms.state(&format!("arn:aws:kms:us-east-1:1:key/{OF_S3}")),
+            Some(KeyState::Enabled)
+        );
         assert_eq!(kms.state("k"), None);
         kms.create("k");
         assert!(kms.disable("k"));

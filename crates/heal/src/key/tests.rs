@@ -22,8 +22,9 @@ fn a_key_has_three_spellings() {
         assert_eq!(Key::from_manifest(manifest), Ok(key(decoded)));
         assert_eq!(Key::from_report(manifest), Ok(key(decoded)));
     }
-    // In a manifest a plus is a plus.
-    assert_eq!(Key::from_report("a+b"), Ok(key("a+b")));
+    // A plus as it is can only come from a list that S3 made.
+    assert_eq!(Key::from_listing("a+b%2B"), Ok(key("a b+")));
+    assert_eq!(Key::from_report("a+b%2B"), Ok(key("a b+")));
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn dispatch(
         Some("PutJobTagging") => {
             let root = Element::parse(body()?)
                 .ok_or_else(|| bad("The body is no PutJobTaggingRequest"))?;
-            jobs::put_tags(world, &id, read::read_tags(&root))?;
+            jobs::put_tags(world, &id, &read::read_tags(&root)?)?;
             Ok(Some(Element::new("PutJobTaggingResult")))
         }
         Some("DeleteJobTagging") => {
@@ -117,7 +117,8 @@ fn check_account(world: &World, request: &Request<Bytes>, caller: &Caller) -> An
 
 fn list(world: &mut World, query: &Query) -> Answer<Element> {
     let statuses: Vec<String> = query.all("jobStatuses").map(str::to_owned).collect();
-    let limit = query.number("maxResults")?;
+    let limit = query.number("maxResults");
+    let limit = limit.map_err(|it| Refusal::new(400, "InvalidRequestException", it.message))?;
     let page = jobs::list(world, &statuses, query.first("nextToken"), limit)?;
     Ok(write::list(&page))
 }
@@ -125,6 +126,9 @@ fn list(world: &mut World, query: &Query) -> Answer<Element> {
 fn update_status(world: &mut World, id: &str, query: &Query) -> Answer<Element> {
     let requested = query.first("requestedJobStatus").unwrap_or_default();
     let reason = query.first("statusUpdateReason");
+    if reason.is_some_and(|reason| !(1..=256).contains(&reason.chars().count())) {
+        return Err(bad("statusUpdateReason must have 1 to 256 characters"));
+    }
     let job = jobs::update_status(world, id, requested, reason)?;
     Ok(Element::new("UpdateJobStatusResult")
         .text("JobId", &job.id)

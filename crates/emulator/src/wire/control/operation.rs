@@ -8,17 +8,22 @@ use crate::world::jobs::operation::{CopySpec, Operation, RestoreSpec};
 use crate::world::notification::stamp::iso;
 use crate::world::ops::put::check_metadata;
 
-/// The members of `S3PutObjectCopy` that are not emulated.
-const COPY_MISSING: [&str; 8] = [
-    "AccessControlGrants",
-    "CannedAccessControlList",
-    "ChecksumAlgorithm",
-    "ObjectLockLegalHoldStatus",
-    "ObjectLockMode",
-    "ObjectLockRetainUntilDate",
-    "RedirectLocation",
-    "RequesterPays",
+/// The members of `S3PutObjectCopy` that are emulated.
+const COPY: [&str; 10] = [
+    "BucketKeyEnabled",
+    "MetadataDirective",
+    "ModifiedSinceConstraint",
+    "NewObjectMetadata",
+    "NewObjectTagging",
+    "SSEAwsKmsKeyId",
+    "StorageClass",
+    "TargetKeyPrefix",
+    "TargetResource",
+    "UnModifiedSinceConstraint",
 ];
+
+/// The members of `NewObjectMetadata` that are, beside [`HEADERS`].
+const METADATA: [&str; 2] = ["SSEAlgorithm", "UserMetadata"];
 
 /// The stored headers in `NewObjectMetadata`, as the operation and as HTTP name them.
 const HEADERS: [(&str, &str); 5] = [
@@ -44,15 +49,16 @@ pub(super) fn read(operation: &Element) -> Answer<Operation> {
 
 fn read_copy(copy: &Element) -> Answer<CopySpec> {
     // Empty strings and false say nothing: the CLI's skeletons are full of them.
-    let says = |name: &&&str| {
-        copy.child(name)
-            .is_some_and(|it| !it.children.is_empty() || !matches!(it.text.as_str(), "" | "false"))
-    };
-    if let Some(name) = COPY_MISSING.iter().find(says) {
-        return Err(missing(&format!("{name} of S3PutObjectCopy")));
-    }
+    let says = |it: &&Element| !it.children.is_empty() || !matches!(it.text.as_str(), "" | "false");
     let empty = Element::default();
     let metadata = copy.child("NewObjectMetadata").unwrap_or(&empty);
+    let is_header = |name: &str| HEADERS.iter().any(|(known, _)| *known == name);
+    let known = |name: &str| METADATA.contains(&name) || is_header(name);
+    let told = copy.children.iter().filter(|it| !COPY.contains(&it.name.as_str()));
+    let mut told = told.chain(metadata.children.iter().filter(|it| !known(&it.name)));
+    if let Some(strange) = told.find(says) {
+        return Err(missing(&format!("{} of S3PutObjectCopy", strange.name)));
+    }
     let header =
         |(name, header): &(&str, &str)| Some(((*header).to_owned(), metadata.text_of(name)?));
     let pairs = |list: Option<&Element>, key: &str, value: &str| {

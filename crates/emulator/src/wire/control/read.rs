@@ -9,7 +9,7 @@ use crate::wire::xml::Element;
 use crate::world::jobs::request::{
     EncryptionFilter, Filter, Generator, Manifest, Output, Report, Request, Source,
 };
-use crate::world::object::{Encryption, Tags};
+use crate::world::object::Encryption;
 use crate::world::{Answer, Millis, Refusal};
 
 /// The request in the body of a `CreateJob`.
@@ -20,7 +20,8 @@ pub(super) fn create_job(body: &str) -> Answer<Request> {
     let root = Element::parse(body)
         .filter(|root| root.name == "CreateJobRequest")
         .ok_or_else(|| bad("The body is no CreateJobRequest"))?;
-    if root.any(&|text| text.contains(char::is_control) && !text.trim().is_empty()) {
+    let odd = |it: char| it.is_control() && !matches!(it, '\t' | '\n' | '\r');
+    if root.any(&|text| text.contains(odd)) {
         return Err(bad("The request holds control characters"));
     }
     let operation = root.child("Operation").map_or(&[][..], |it| it.children.as_slice());
@@ -47,19 +48,18 @@ pub(super) fn create_job(body: &str) -> Answer<Request> {
         description: root.text_of("Description"),
         priority: i32::try_from(priority).map_err(|_| bad("Priority is too large"))?,
         role: root.text_of("RoleArn").unwrap_or_default(),
-        tags: read_tags(&root).into_iter().collect(),
+        tags: read_tags(&root)?,
     })
 }
 
 /// The tags in a `Tags` list.
-pub(super) fn read_tags(parent: &Element) -> Tags {
+pub(super) fn read_tags(parent: &Element) -> Answer<Vec<(String, String)>> {
     let members = parent.child("Tags").map_or(&[][..], |list| list.children.as_slice());
-    members
-        .iter()
-        .map(|tag| {
-            (tag.text_of("Key").unwrap_or_default(), tag.text_of("Value").unwrap_or_default())
-        })
-        .collect()
+    let read = |tag: &Element| {
+        let halves = tag.text_of("Key").zip(tag.text_of("Value"));
+        halves.ok_or_else(|| bad("A tag has a Key and a Value"))
+    };
+    members.iter().map(read).collect()
 }
 
 fn read_report(report: &Element) -> Answer<Report> {
@@ -117,8 +117,11 @@ fn read_output(output: &Element) -> Answer<Output> {
 }
 
 fn read_filter(filter: &Element) -> Answer<Filter> {
-    let encryptions =
-        filter.child("MatchAnyObjectEncryption").map_or(&[][..], |it| it.children.as_slice());
+    let encryptions = filter.child("MatchAnyObjectEncryption");
+    if encryptions.is_some_and(|list| list.children.is_empty()) {
+        return Err(bad("MatchAnyObjectEncryption has one member"));
+    }
+    let encryptions = encryptions.map_or(&[][..], |list| list.children.as_slice());
     let empty = Element::default();
     let names = filter.child("KeyNameConstraint").unwrap_or(&empty);
     Ok(Filter {

@@ -209,7 +209,8 @@ fn sts(world: &mut World, form: &Form, caller: &Caller) -> Result {
     }
 }
 
-fn identity(world: &World, caller: &Caller) -> (String, String) {
+/// The ARN and the id of who sends a request.
+pub(super) fn identity(world: &World, caller: &Caller) -> (String, String) {
     let account = &caller.account;
     match world.iam.session(&caller.key) {
         Some(session) => {

@@ -15,7 +15,7 @@ use crate::world::ops::condition::WriteIf;
 use crate::world::ops::copy::Changes;
 use crate::world::ops::put::{Draft, md5_hex, storage_class};
 use crate::world::ops::{copy as copying, delete as deleting, put as putting};
-use crate::world::{Refusal, World};
+use crate::world::{Answer, Refusal, World};
 
 pub(super) fn put(
     world: &mut World,
@@ -54,6 +54,9 @@ pub(super) fn delete(
     request: S3Request<dto::DeleteObjectInput>,
 ) -> S3Result<S3Response<dto::DeleteObjectOutput>> {
     let input = request.input;
+    no_such_condition(
+        input.if_match_size.is_some() || input.if_match_last_modified_time.is_some(),
+    )?;
     let condition = WriteIf { matches: fields::tag_of(input.if_match), absent: false };
     let deleted = match &input.version_id {
         Some(id) => {
@@ -69,6 +72,16 @@ pub(super) fn delete(
     })
 }
 
+/// Conditions on size and date are for directory buckets; a condition that is passed over would delete what was
+/// to be kept.
+fn no_such_condition(is_asked: bool) -> Answer<()> {
+    if !is_asked {
+        return Ok(());
+    }
+    let message = "A header you provided implies functionality that is not implemented: deletes are conditional on ETags only";
+    Err(Refusal::new(501, "NotImplemented", message))
+}
+
 pub(super) fn delete_many(
     world: &mut World,
     request: S3Request<dto::DeleteObjectsInput>,
@@ -81,6 +94,9 @@ pub(super) fn delete_many(
             Refusal::new(400, "MalformedXML", "A delete request names 1 to 1000 objects").into()
         );
     }
+    let of_directories =
+        |it: &dto::ObjectIdentifier| it.size.is_some() || it.last_modified_time.is_some();
+    no_such_condition(delete.objects.iter().any(of_directories))?;
     let quiet = delete.quiet == Some(true);
     let (mut gone, mut errors) = (Vec::new(), Vec::new());
     for object in delete.objects {

@@ -10,6 +10,7 @@ use super::fields::{self, argument, etag, timestamp};
 use super::{checksum, lock, plain, with_headers};
 use crate::world::World;
 use crate::world::object::Fields;
+use crate::world::ops::encryption::choose;
 use crate::world::ops::get::Span;
 use crate::world::ops::multipart::{self, Upload};
 use crate::world::ops::{self, put::storage_class};
@@ -41,6 +42,8 @@ pub(super) fn create(
         lock: lock::asked(&headers)?,
         parts: BTreeMap::new(),
     };
+    let chosen = choose(ops::bucket(world, &input.bucket)?, upload.encryption.clone());
+    fields::add_encryption(&mut told, &chosen);
     let id = multipart::create(world, &input.bucket, upload)?;
     let output = dto::CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
@@ -57,11 +60,11 @@ pub(super) fn part(
     body: Bytes,
 ) -> S3Result<S3Response<dto::UploadPartOutput>> {
     let checksums = checksum::verified(&request, &body)?;
-    let input = request.input;
+    let S3Request { input, headers, .. } = request;
     let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);
+    let mut headers = encrypted(world, (bucket, key, id), &headers)?;
     let part = (body, checksums.clone());
     let tag = multipart::put_part(world, bucket, key, id, input.part_number, part)?;
-    let mut headers = HeaderMap::new();
     checksum::add(&mut headers, &checksums);
     headers.remove("x-amz-checksum-type");
     with_headers(dto::UploadPartOutput { e_tag: Some(etag(&tag)), ..Default::default() }, headers)
@@ -93,16 +96,34 @@ pub(super) fn part_copy(
     };
     let bytes = multipart::copied_bytes(world, &source, span)?;
     let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);
+    let told = encrypted(world, (bucket, key, id), &headers)?;
     let part = (bytes, Fields::default());
     let tag = multipart::put_part(world, bucket, key, id, input.part_number, part)?;
-    plain(dto::UploadPartCopyOutput {
-        copy_part_result: Some(dto::CopyPartResult {
-            e_tag: Some(etag(&tag)),
-            last_modified: timestamp(world.now()),
-            ..Default::default()
-        }),
+    let result = dto::CopyPartResult {
+        e_tag: Some(etag(&tag)),
+        last_modified: timestamp(world.now()),
         ..Default::default()
-    })
+    };
+    let output = dto::UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() };
+    with_headers(output, told)
+}
+
+/// What is told of the encryption of an upload with each of its parts, if the part brings the key that the
+/// upload was begun with (S3 User Guide: server-side encryption with customer-provided keys).
+fn encrypted(
+    world: &World,
+    (bucket, key, id): (&str, &str, &str),
+    headers: &HeaderMap,
+) -> S3Result<HeaderMap> {
+    let upload = multipart::find(world, bucket, key, id)?;
+    let given = fields::customer_key(headers, "x-amz-server-side-encryption-customer-")?;
+    upload.check_key(given.as_deref())?;
+    let mut told = HeaderMap::new();
+    fields::add_encryption(
+        &mut told,
+        &choose(ops::bucket(world, bucket)?, upload.encryption.clone()),
+    );
+    Ok(told)
 }
 
 pub(super) fn complete(

@@ -113,7 +113,7 @@ pub struct Page<'a> {
 ///
 /// # Errors
 /// 400 `InvalidNextTokenException` for a token that is none of ours, 400 `InvalidRequestException` for
-/// a state that is none.
+/// a state that is none and for a page of no size or too large a one.
 pub fn list<'a>(
     world: &'a mut World,
     statuses: &[String],
@@ -142,23 +142,27 @@ pub fn list<'a>(
             format!("no job status is called {wrong}"),
         ));
     }
-    let from: usize = match token {
-        Some(token) => token.parse().map_err(|_| {
-            Refusal::new(400, "InvalidNextTokenException", "The next token is not valid")
-        })?,
-        None => 0,
-    };
+    // The number of the last job of the page before: whatever becomes of jobs meanwhile, none is passed over.
+    let before: Option<u64> = token.map(str::parse).transpose().map_err(|_| {
+        Refusal::new(400, "InvalidNextTokenException", "The next token is not valid")
+    })?;
     for id in world.jobs.order.clone() {
         expire(world, &id);
     }
-    let limit = limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let wanted =
-        |job: &&Job| statuses.is_empty() || statuses.iter().any(|it| it == job.status.name());
-    let mut jobs: Vec<&Job> =
-        world.jobs.iter().rev().filter(wanted).skip(from).take(limit + 1).collect();
+    let limit = limit.unwrap_or(PAGE_MAX);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        let message = format!("maxResults must be a number from 1 to {PAGE_MAX}");
+        return Err(Refusal::new(400, "InvalidRequestException", message));
+    }
+    let wanted = |job: &&Job| {
+        before.is_none_or(|before| job.number < before)
+            && (statuses.is_empty() || statuses.iter().any(|it| it == job.status.name()))
+    };
+    let mut jobs: Vec<&Job> = world.jobs.iter().rev().filter(wanted).take(limit + 1).collect();
     let more = jobs.len() > limit;
     jobs.truncate(limit);
-    Ok(Page { jobs, next: more.then(|| (from + limit).to_string()) })
+    let last = jobs.last().filter(|_| more).map(|job| job.number.to_string());
+    Ok(Page { jobs, next: last })
 }
 
 /// Confirms a suspended job (`Ready`) or cancels one that has not ended (`Cancelled`).
@@ -230,14 +234,16 @@ pub fn tags<'a>(world: &'a mut World, id: &str) -> Answer<&'a Tags> {
 /// Replaces the tags of a job.
 ///
 /// # Errors
-/// 404 `NotFoundException`; 400 `TooManyTagsException` for more than 50.
-pub fn put_tags(world: &mut World, id: &str, tags: Tags) -> Answer<()> {
+/// 404 `NotFoundException`; 400 `TooManyTagsException` for more than 50, `BadRequestException` for one that
+/// cannot be a tag.
+pub fn put_tags(world: &mut World, id: &str, tags: &[(String, String)]) -> Answer<()> {
     describe(world, id)?;
     if tags.len() > TAGS_MAX {
         return Err(Refusal::new(400, "TooManyTagsException", "A job has at most 50 tags"));
     }
+    request::check_tags(tags)?;
     if let Some(job) = world.jobs.jobs.get_mut(id) {
-        job.tags = tags;
+        job.tags = tags.iter().cloned().collect();
     }
     Ok(())
 }
@@ -247,7 +253,7 @@ pub fn put_tags(world: &mut World, id: &str, tags: Tags) -> Answer<()> {
 /// # Errors
 /// 404 `NotFoundException`.
 pub fn delete_tags(world: &mut World, id: &str) -> Answer<()> {
-    put_tags(world, id, Tags::new())
+    put_tags(world, id, &[])
 }
 
 fn not_found() -> Refusal {

@@ -16,7 +16,8 @@ use crate::world::ops::encryption::{choose, key_arn};
 use crate::world::replication::{Mode, select};
 use crate::world::{Millis, World, access};
 
-/// What stands in a manifest as it is; the rest is percent-encoded.
+/// What stands in a manifest as it is; the rest is percent-encoded, but for a space, which is a plus as in any
+/// inventory.
 const PLAIN: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -36,7 +37,7 @@ pub(super) fn generate(
             "Manifest generation found no keys matching the filter criteria.",
         ));
     }
-    let layout = Layout::of(inventory::SCHEMA.split(',').map(str::trim))?;
+    let layout = Layout::of_inventory(inventory::SCHEMA)?;
     let list = Bytes::from(list);
     let (rows, count) = Rows::checked(vec![list.clone()], layout)?;
     let kept = keep(world, role, job, generator, &name, &list)?;
@@ -88,7 +89,7 @@ fn csv_of(bucket: &Bucket, filter: &Filter, now: Millis) -> Result<Vec<u8>, JobF
             continue;
         }
         for version in versions.iter().filter(|version| wants(bucket, filter, now, key, version)) {
-            let key = utf8_percent_encode(key, PLAIN).to_string();
+            let key = utf8_percent_encode(key, PLAIN).to_string().replace("%20", "+");
             writer
                 .write_record([bucket.name.as_str(), &key, &version.id])
                 .map_err(|_| unwritten())?;
@@ -124,6 +125,14 @@ fn wants_encryption(filter: &Filter, encryption: &Encryption) -> bool {
     filter.encryptions.is_empty() || filter.encryptions.iter().any(fits)
 }
 
+/// Whether a filter is about what a delete marker has not: a class, an encryption, a size.
+fn asks_for_content(filter: &Filter) -> bool {
+    !filter.storage_classes.is_empty()
+        || !filter.encryptions.is_empty()
+        || filter.larger_than.is_some()
+        || filter.smaller_than.is_some()
+}
+
 fn wants(bucket: &Bucket, filter: &Filter, now: Millis, key: &str, version: &Version) -> bool {
     let status = match version.replication {
         None => "NONE",
@@ -140,6 +149,7 @@ fn wants(bucket: &Bucket, filter: &Filter, now: Millis, key: &str, version: &Ver
             && archived(bucket, key, version, now).is_none()
     };
     any(&filter.statuses, status)
+        && (!version.is_delete_marker() || !asks_for_content(filter))
         && any(&filter.storage_classes, &version.storage_class)
         && wants_encryption(filter, &version.encryption)
         && filter.created_after.is_none_or(|after| version.modified > after)

@@ -12,8 +12,8 @@ use crate::gzip;
 use crate::world::object::Encryption;
 use crate::world::{Answer, World, ops};
 
-/// The most bytes that the files of one inventory may come to. S3 takes more; here they lie in memory.
-const INFLATED_MAX: u64 = 256 << 20;
+/// The most bytes that the packed files of one inventory may come to. S3 takes more; here they lie in memory.
+const INFLATED_MAX: u64 = 4 << 30;
 
 /// The columns of the files that a generator writes.
 pub(super) const SCHEMA: &str = "Bucket, Key, VersionId";
@@ -27,7 +27,12 @@ pub(super) fn read(
 ) -> Result<(Rows, u64), JobFailure> {
     let document: Value = serde_json::from_slice(document).map_err(|_| wrong())?;
     let schema = document.get("fileSchema").and_then(Value::as_str).ok_or_else(wrong)?;
-    let layout = Layout::of(schema.split(',').map(str::trim))?;
+    let layout = Layout::of_inventory(schema)?;
+    let format = document.get("fileFormat").and_then(Value::as_str).unwrap_or("CSV");
+    if format != "CSV" {
+        let message = format!("The inventory's fileFormat must be CSV, and is {format}");
+        return Err(JobFailure::new("InvalidManifestContent", message));
+    }
     let bucket = document
         .get("destinationBucket")
         .and_then(Value::as_str)
@@ -88,7 +93,7 @@ pub(super) fn write(
 fn too_large() -> JobFailure {
     JobFailure::new(
         "InvalidManifestContent",
-        "The files of the inventory cannot be unpacked, or come to more than 256 MiB",
+        "The files of the inventory cannot be unpacked, or come to more than 4 GiB",
     )
 }
 

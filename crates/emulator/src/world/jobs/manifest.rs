@@ -7,7 +7,7 @@ use super::rows::{Layout, Rows};
 use super::{JobFailure, inventory};
 use crate::world::iam::BATCH_SERVICE;
 use crate::world::object::{Encryption, Version};
-use crate::world::ops;
+use crate::world::ops::{self, archive::archived};
 use crate::world::{World, access};
 
 /// The rows of the manifest and their number.
@@ -47,11 +47,17 @@ pub(super) fn open<'a>(
     if !world.iam.trusts(role, BATCH_SERVICE) || !access::object(world, role, action, bucket, key) {
         return Err(forbidden());
     }
-    match version_id {
+    let version = match version_id {
         Some(_) => ops::get::version(world, bucket, key, version_id),
         None => ops::get::current(world, bucket, key),
+    };
+    let version = version.map_err(|_| forbidden())?;
+    let lies = world.buckets.get(bucket);
+    if lies.is_some_and(|lies| archived(lies, key, version, world.now()).is_some()) {
+        let message = "Reading the manifest is forbidden: InvalidObjectState";
+        return Err(JobFailure::new("ManifestReadForbidden", message));
     }
-    .map_err(|_| forbidden())
+    Ok(version)
 }
 
 /// The same object, if the role may decrypt it (S3 User Guide: specifying a manifest).
@@ -93,7 +99,7 @@ fn check_etag(version: &Version, etag: &str) -> Result<(), JobFailure> {
     let etag = etag.trim_matches('"');
     let hash = etag.split_once('-').map_or(etag, |(hash, _)| hash);
     if hash.len() != 32 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(JobFailure::new("InvalidManifest", "ETag format is invalid"));
+        return Err(JobFailure::new("InvalidManifestContent", "ETag format is invalid"));
     }
     let actual = version.content.as_ref().map_or("", |content| content.etag.as_str());
     if actual == etag {

@@ -190,23 +190,54 @@ pub(crate) fn object_of(arn: &str) -> Option<(&str, &str)> {
 /// # Errors
 /// 400 `BadRequestException` with the first member that is wrong.
 pub(super) fn check(request: &Request) -> Answer<()> {
-    let within = |text: &Option<String>, max: usize| {
-        text.as_ref().is_none_or(|text| (1..=max).contains(&text.chars().count()))
-    };
-    ensure(
-        (1..=64).contains(&request.token.len()),
-        "ClientRequestToken must have 1 to 64 characters",
-    )?;
-    ensure(within(&request.description, 256), "Description must have 1 to 256 characters")?;
+    ensure(is_within(&request.token, 64), "ClientRequestToken must have 1 to 64 characters")?;
+    ensure(fits(&request.description, 256), "Description must have 1 to 256 characters")?;
     ensure(request.priority >= 0, "Priority must be a number from 0 to 2147483647")?;
     ensure(is_role(&request.role), "RoleArn must be the ARN of a role")?;
     ensure(request.tags.len() <= 50, "A job has at most 50 tags")?;
+    check_tags(&request.tags)?;
     check_operation(&request.operation)?;
-    check_report(&request.report, within(&request.report.prefix, 512))?;
+    check_report(&request.report)?;
     match &request.source {
         Source::Manifest(manifest) => check_manifest(manifest),
         Source::Generator(generator) => check_generator(generator),
     }
+}
+
+/// At least one character, and at most so many.
+fn is_within(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.chars().count())
+}
+
+/// [`is_within`], or not given at all.
+fn fits(text: &Option<String>, most: usize) -> bool {
+    text.as_ref().is_none_or(|text| is_within(text, most))
+}
+
+/// Whether each tag of a job is one, and none has the key of another (S3 API Reference: S3Tag).
+///
+/// # Errors
+/// 400 `BadRequestException`.
+pub(super) fn check_tags(tags: &[(String, String)]) -> Answer<()> {
+    let plain = |text: &str| {
+        text.chars().all(|it| it.is_alphanumeric() || it == ' ' || "_.:/=+-@".contains(it))
+    };
+    for (at, (key, value)) in tags.iter().enumerate() {
+        ensure(is_within(key, 128), "The key of a tag has 1 to 128 characters")?;
+        ensure(value.chars().count() <= 256, "The value of a tag has up to 256 characters")?;
+        let letters = "A tag has letters, digits, spaces and _.:/=+-@ only";
+        ensure(plain(key) && plain(value), letters)?;
+        ensure(!key.starts_with("aws:"), "The key of a tag must not begin with aws:")?;
+        let others = tags.iter().take(at);
+        ensure(others.into_iter().all(|(other, _)| other != key), "A tag is given twice")?;
+    }
+    Ok(())
+}
+
+/// 12 digits, or not given at all.
+fn check_owner(owner: &Option<String>) -> Answer<()> {
+    let is_account = |id: &String| id.len() == 12 && id.bytes().all(|it| it.is_ascii_digit());
+    ensure(owner.as_ref().is_none_or(is_account), "An expected bucket owner has 12 digits")
 }
 
 fn check_operation(operation: &Operation) -> Answer<()> {
@@ -234,11 +265,14 @@ fn check_operation(operation: &Operation) -> Answer<()> {
     }
 }
 
-fn check_report(report: &Report, prefix_fits: bool) -> Answer<()> {
+fn check_report(report: &Report) -> Answer<()> {
+    check_owner(&report.expected_owner)?;
+    ensure(fits(&report.prefix, 512), "Report.Prefix must have 1 to 512 characters")?;
     if !report.enabled {
         return Ok(());
     }
-    ensure(report.bucket_name().is_some(), "Report.Bucket must be the ARN of a bucket")?;
+    let bucket = report.bucket.as_deref().and_then(bucket_of);
+    ensure(bucket.is_some_and(is_bucket), "Report.Bucket must be the ARN of a bucket")?;
     ensure(
         report.format.as_deref() == Some("Report_CSV_20180820"),
         "Report.Format must be Report_CSV_20180820",
@@ -247,19 +281,27 @@ fn check_report(report: &Report, prefix_fits: bool) -> Answer<()> {
     ensure(
         matches!(scope, Some("AllTasks" | "FailedTasksOnly")),
         "Report.ReportScope must be AllTasks or FailedTasksOnly",
-    )?;
-    ensure(prefix_fits, "Report.Prefix must have 1 to 512 characters")
+    )
+}
+
+/// Whether this can be the name of a bucket (S3 User Guide: bucket naming rules, those of old included).
+fn is_bucket(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    (3..=255).contains(&name.len()) && name.bytes().all(fits)
 }
 
 fn check_manifest(manifest: &Manifest) -> Answer<()> {
     let fields = manifest.fields.iter();
     match manifest.format.as_str() {
-        "S3BatchOperations_CSV_20180820" => ensure(
-            fields
-                .clone()
-                .all(|field| ["Bucket", "Key", "VersionId", "Ignore"].contains(&field.as_str())),
-            "Manifest.Spec.Fields may be Bucket, Key, VersionId and Ignore",
-        )?,
+        "S3BatchOperations_CSV_20180820" => {
+            let named = ["Bucket", "Key", "VersionId"];
+            ensure(
+                fields.clone().all(|it| named.contains(&it.as_str()) || it == "Ignore"),
+                "Manifest.Spec.Fields may be Bucket, Key, VersionId and Ignore",
+            )?;
+            let once = |name: &&str| fields.clone().filter(|it| it == name).count() <= 1;
+            ensure(named.iter().all(once), "Manifest.Spec.Fields names a field twice")?;
+        }
         "S3InventoryReport_CSV_20161130" => {
             ensure(
                 manifest.fields.is_empty(),
@@ -272,14 +314,22 @@ fn check_manifest(manifest: &Manifest) -> Answer<()> {
         object_of(&manifest.object).is_some(),
         "Manifest.Location.ObjectArn must be the ARN of an object",
     )?;
-    ensure(!manifest.etag.is_empty(), "Manifest.Location.ETag must be given")
+    ensure(is_within(&manifest.object, 2_000), "Manifest.Location.ObjectArn is too long")?;
+    ensure(
+        fits(&manifest.version_id, 2_000),
+        "Manifest.Location.ObjectVersionId must have 1 to 2000 characters",
+    )?;
+    ensure(is_within(&manifest.etag, 1_024), "Manifest.Location.ETag must be given")
 }
 
 fn check_generator(generator: &Generator) -> Answer<()> {
     ensure(bucket_of(&generator.bucket).is_some(), "SourceBucket must be the ARN of a bucket")?;
     let filter = &generator.filter;
+    check_owner(&generator.expected_owner)?;
     for list in [&filter.prefixes, &filter.suffixes, &filter.substrings] {
         ensure(list.len() <= 1, "A list of KeyNameConstraint has one member")?;
+        let short = list.iter().all(|it| is_within(it, 1_024));
+        ensure(short, "A member of KeyNameConstraint must have 1 to 1024 characters")?;
     }
     let known =
         |status: &String| ["NONE", "FAILED", "COMPLETED", "REPLICA"].contains(&status.as_str());
@@ -292,8 +342,18 @@ fn check_generator(generator: &Generator) -> Answer<()> {
         "MatchAnyStorageClass names a storage class that is not known",
     )?;
     ensure(filter.encryptions.len() <= 1, "MatchAnyObjectEncryption has one member")?;
+    for encryption in &filter.encryptions {
+        let (EncryptionFilter::Kms { key: Some(key), .. }
+        | EncryptionFilter::DualKms { key: Some(key) }) = encryption
+        else {
+            continue;
+        };
+        let is_key = key.starts_with("arn:aws") && key.contains(":kms:") && key.contains(":key/");
+        ensure(is_key, "KmsKeyArn must be the ARN of a key, and no alias")?;
+    }
     match &generator.output {
         Some(output) => {
+            check_owner(&output.expected_owner)?;
             ensure(
                 bucket_of(&output.bucket).is_some(),
                 "ManifestOutputLocation.Bucket must be the ARN of a bucket",
@@ -316,7 +376,8 @@ fn check_generator(generator: &Generator) -> Answer<()> {
 fn is_role(arn: &str) -> bool {
     let mut parts = arn.splitn(6, ':');
     let mut next = || parts.next().unwrap_or_default();
-    next() == "arn"
+    arn.len() <= 2_048
+        && next() == "arn"
         && next().starts_with("aws")
         && next() == "iam"
         && next().is_empty()

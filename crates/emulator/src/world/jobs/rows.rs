@@ -1,6 +1,8 @@
 //! The rows of a manifest, read where they lie: the bytes of the manifest are the only copy of them, and
 //! a job keeps a place in those bytes and nothing for each row.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use csv::{ReaderBuilder, StringRecord};
 use percent_encoding::percent_decode_str;
@@ -14,6 +16,8 @@ pub(super) struct Layout {
     bucket: usize,
     key: usize,
     version: Option<usize>,
+    /// Keys are encoded as a form is: a space is a plus.
+    form: bool,
 }
 
 impl Layout {
@@ -29,7 +33,13 @@ impl Layout {
                 format!("Required fields are missing in the schema: {}", missing.join(", ")),
             ));
         };
-        Ok(Self { columns: fields.len(), bucket, key, version: place("VersionId") })
+        let version = place("VersionId");
+        Ok(Self { columns: fields.len(), bucket, key, version, form: false })
+    }
+
+    /// The layout of an inventory, in which a space is a plus; of a CSV manifest the documentation shows `%20`.
+    pub(super) fn of_inventory(schema: &str) -> Result<Self, JobFailure> {
+        Ok(Self { form: true, ..Self::of(schema.split(',').map(str::trim))? })
     }
 }
 
@@ -56,12 +66,21 @@ pub(super) struct Row<'a> {
     pub(super) key_text: &'a str,
     /// The version id; `None` where the manifest has no such column.
     pub(super) version: Option<&'a str>,
+    form: bool,
 }
 
 impl Row<'_> {
-    /// The key itself; `None` if what is encoded is not UTF-8.
+    /// The key itself; `None` if its text is not encoded as it should, or what is encoded is not UTF-8.
     pub(super) fn key(&self) -> Option<String> {
-        percent_decode_str(self.key_text).decode_utf8().ok().map(Into::into)
+        let is_hex = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+        if !self.key_text.split('%').skip(1).all(is_hex) {
+            return None;
+        }
+        let text = match self.form {
+            true => Cow::Owned(self.key_text.replace('+', " ")),
+            false => Cow::Borrowed(self.key_text),
+        };
+        percent_decode_str(&text).decode_utf8().ok().map(Into::into)
     }
 }
 
@@ -134,16 +153,32 @@ impl Layout {
             bucket: field(self.bucket),
             key_text: field(self.key),
             version: self.version.map(field),
+            form: self.form,
         })
     }
 }
 
-/// An empty line is a row without fields; the CSV reader would pass over it.
+/// An empty line is a row without fields, and a byte order mark is part of the first bucket's name (S3 User Guide:
+/// troubleshooting Batch Operations); the CSV reader would pass over both.
 fn check_lines(chunk: &Bytes) -> Result<(), JobFailure> {
-    let blank = |lines: &[u8]| matches!(lines, [b'\n', b'\n'] | [b'\n', b'\r']);
-    let starts_blank = chunk.first().is_some_and(|byte| matches!(byte, b'\n' | b'\r'));
-    if starts_blank || (!chunk.contains(&b'"') && chunk.windows(2).any(blank)) {
-        return Err(JobFailure::new("InvalidManifestContent", "Unexpected number of task fields"));
+    let wrong = |message: &str| Err(JobFailure::new("InvalidManifestContent", message));
+    if chunk.starts_with(b"\xef\xbb\xbf") {
+        return wrong("The manifest begins with a byte order mark");
+    }
+    // Where a line begins, where a field does, and whether a quote is open.
+    let (mut line, mut field, mut quoted) = (true, true, false);
+    for byte in chunk.iter() {
+        match byte {
+            // One that closes may be the first of two that stand for one.
+            b'"' if quoted || field => (quoted, line, field) = (!quoted, false, quoted),
+            _ if quoted => {}
+            b'\n' if line => return wrong("Unexpected number of task fields"),
+            b'\n' => (line, field) = (true, true),
+            // The first half of a line's end.
+            b'\r' => {}
+            b',' => (line, field) = (false, true),
+            _ => (line, field) = (false, false),
+        }
     }
     Ok(())
 }

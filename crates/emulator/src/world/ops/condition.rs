@@ -47,16 +47,17 @@ impl WriteIf {
         }
     }
 
-    /// The condition of a delete: one that names an absent object fails.
+    /// The condition of a delete. As for a put, what is absent is not found, which is what has been seen of S3;
+    /// its User Guide says 412 of `*`.
     ///
     /// # Errors
-    /// 412 `PreconditionFailed`.
+    /// 412 `PreconditionFailed`; 404 `NoSuchKey` where nothing is.
     pub fn check_delete(&self, current: Option<&Version>) -> Answer<()> {
         let Some(wanted) = &self.matches else {
             return Ok(());
         };
         let content = current.and_then(|version| version.content.as_ref());
-        met(content.is_some_and(|content| is_tag(wanted, &content.etag)))
+        met(is_tag(wanted, &content.ok_or_else(no_such_key)?.etag))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Nothing is encrypted: the bytes lie in the open, and only the questions that the service would ask
 //! of KMS are asked.
 
-use crate::world::kms::KeyState;
+use crate::world::kms::{KeyState, OF_S3};
 use crate::world::object::Encryption;
 use crate::world::{Answer, Bucket, Refusal, World};
 
@@ -24,7 +24,8 @@ pub fn key_arn(world: &World, name: Option<&str>) -> String {
     let config = &world.config;
     let arn = |rest: &str| format!("arn:aws:kms:{}:{}:{rest}", config.region, config.account);
     match name {
-        None | Some("") => arn("alias/aws/s3"),
+        None | Some("" | "alias/aws/s3") => arn(&format!("key/{OF_S3}")),
+        Some(name) if name.ends_with(":alias/aws/s3") => arn(&format!("key/{OF_S3}")),
         Some(name) if name.starts_with("arn:") => world.kms.resolve(name).to_owned(),
         Some(name) if name.starts_with("alias/") => world.kms.resolve(&arn(name)).to_owned(),
         Some(name) => arn(&format!("key/{name}")),

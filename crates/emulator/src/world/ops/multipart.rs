@@ -55,6 +55,30 @@ pub struct Part {
     pub modified: Millis,
 }
 
+impl Upload {
+    /// Whether a part that brings the customer's key of this MD5 belongs to it.
+    ///
+    /// # Errors
+    /// 400 `InvalidRequest`.
+    pub fn check_key(&self, given: Option<&str>) -> Answer<()> {
+        let own = match &self.encryption {
+            Some(Encryption::Customer { key_md5 }) => Some(key_md5.as_str()),
+            _ => None,
+        };
+        let message = match (own, given) {
+            (own, given) if own == given => return Ok(()),
+            (Some(_), None) => {
+                "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters."
+            }
+            (None, _) => {
+                "The multipart upload initiate did not request encryption. Part requests must not include encryption parameters."
+            }
+            _ => "The provided encryption parameters did not match the ones used originally.",
+        };
+        Err(Refusal::new(400, "InvalidRequest", message))
+    }
+}
+
 /// Begins an upload and returns its id.
 ///
 /// # Errors

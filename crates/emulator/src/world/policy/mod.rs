@@ -6,36 +6,15 @@
 //! not bring is not met, as in IAM. Policy variables (`${…}`) and conditions on dates and
 //! addresses are refused when a policy is set.
 
-use std::cmp::Ordering;
+mod condition;
 
 use serde_json::Value;
 
+use self::condition::{Condition, conditions};
 use super::{Answer, Refusal};
 
 /// The longest document that any service takes: 32 KiB, a key's (AWS KMS Developer Guide: quotas).
 const DOCUMENT_MAX: usize = 32 * 1_024;
-
-/// The condition operators that are judged.
-const OPERATORS: [&str; 18] = [
-    "Null",
-    "Bool",
-    "StringEquals",
-    "StringNotEquals",
-    "StringEqualsIgnoreCase",
-    "StringNotEqualsIgnoreCase",
-    "StringLike",
-    "StringNotLike",
-    "ArnEquals",
-    "ArnNotEquals",
-    "ArnLike",
-    "ArnNotLike",
-    "NumericEquals",
-    "NumericNotEquals",
-    "NumericLessThan",
-    "NumericLessThanEquals",
-    "NumericGreaterThan",
-    "NumericGreaterThanEquals",
-];
 
 /// What a statement does when it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,14 +60,6 @@ pub enum Principal {
     Named(Vec<String>),
     /// Everybody but these.
     AllBut(Vec<String>),
-}
-
-/// One condition: operator, key, values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Condition {
-    operator: String,
-    key: String,
-    values: Vec<String>,
 }
 
 /// One statement of a policy.
@@ -250,82 +221,6 @@ fn principals(named: &Value) -> Answer<Vec<String>> {
             Ok(lists?.concat())
         }
         _ => Err(malformed("Principal must be \"*\" or an object")),
-    }
-}
-
-fn conditions(blocks: Option<&Value>) -> Answer<Vec<Condition>> {
-    let Some(blocks) = blocks else {
-        return Ok(Vec::new());
-    };
-    let blocks = blocks.as_object().ok_or_else(|| malformed("Condition must be an object"))?;
-    let mut conditions = Vec::new();
-    for (operator, keys) in blocks {
-        let keys = keys.as_object().ok_or_else(|| malformed("Condition must hold objects"))?;
-        for (key, values) in keys {
-            check_operator(operator)?;
-            conditions.push(Condition {
-                operator: operator.clone(),
-                key: key.to_ascii_lowercase(),
-                values: texts(values)?,
-            });
-        }
-    }
-    Ok(conditions)
-}
-
-/// What is not judged is refused, rather than taken for met or for not met.
-fn check_operator(operator: &str) -> Answer<()> {
-    let bare = operator.strip_suffix("IfExists").unwrap_or(operator);
-    if OPERATORS.contains(&bare) {
-        return Ok(());
-    }
-    Err(malformed(&format!("this emulator does not judge the condition operator {operator}")))
-}
-
-impl Condition {
-    fn is_met(&self, context: &[(&str, &str)]) -> bool {
-        let found = context.iter().find(|(key, _)| *key == self.key).map(|(_, value)| *value);
-        let (operator, if_exists) = match self.operator.strip_suffix("IfExists") {
-            Some(operator) => (operator, true),
-            None => (self.operator.as_str(), false),
-        };
-        let any = |same: fn(&str, &str) -> bool, value: &str| {
-            self.values.iter().any(|wanted| same(wanted, value))
-        };
-        let exact = |wanted: &str, value: &str| wanted == value;
-        let like = |wanted: &str, value: &str| like(wanted, value, false);
-        let any_case = |wanted: &str, value: &str| wanted.eq_ignore_ascii_case(value);
-        let negated = operator.contains("Not");
-        let Some(value) = found else {
-            let absent = operator == "Null" && any(any_case, "true");
-            return absent || if_exists || negated;
-        };
-        match operator {
-            "Null" => any(any_case, "false"),
-            "StringEquals" => any(exact, value),
-            "StringNotEquals" => !any(exact, value),
-            "StringEqualsIgnoreCase" | "Bool" => any(any_case, value),
-            "StringNotEqualsIgnoreCase" => !any(any_case, value),
-            "StringLike" | "ArnLike" | "ArnEquals" => any(like, value),
-            "StringNotLike" | "ArnNotLike" | "ArnNotEquals" => !any(like, value),
-            "NumericEquals" => self.compares(value, |it| it.is_eq()),
-            "NumericNotEquals" => !self.compares(value, |it| it.is_eq()),
-            "NumericLessThan" => self.compares(value, |it| it.is_lt()),
-            "NumericLessThanEquals" => self.compares(value, |it| it.is_le()),
-            "NumericGreaterThan" => self.compares(value, |it| it.is_gt()),
-            "NumericGreaterThanEquals" => self.compares(value, |it| it.is_ge()),
-            // The parser lets no other pass.
-            _ => false,
-        }
-    }
-}
-
-impl Condition {
-    /// Whether a number compares so with one of the values.
-    fn compares(&self, value: &str, as_wanted: fn(Ordering) -> bool) -> bool {
-        let Ok(number) = value.parse::<f64>() else { return false };
-        let wanted = self.values.iter().filter_map(|wanted| wanted.parse::<f64>().ok());
-        wanted.filter_map(|wanted| number.partial_cmp(&wanted)).any(as_wanted)
     }
 }
 
