@@ -27,7 +27,7 @@ use wire::client::InProcess;
 use wire::forward::Elsewhere;
 use wire::journal::{Entry, Journal, JournalError};
 use wire::outbox::{Outbox, Posted, Reply};
-use wire::router::{Outcome, Router};
+use wire::router::{Outcome, Router, Weight};
 use wire::server::Server;
 use world::{Config, Millis, World};
 
@@ -54,13 +54,21 @@ impl Shared {
             return self.router.handle(request).await;
         }
         let mut journal = self.journal.lock().await;
-        let (caller, changes) = self.router.weigh(&request);
-        if !changes {
+        let (caller, weight) = self.router.weigh(&request);
+        if weight == Weight::Read {
             drop(journal);
             return self.router.handle(request).await;
         }
+        if let Some(Err(why)) = journal.as_mut().map(Journal::catch_up) {
+            tracing::error!(%why, "the journal cannot be written");
+            return self.router.unwritten(&request, &why);
+        }
         let (now, chance) = self.with(|world| (world.now(), world.chance()));
         let outcome = self.router.handle(request.clone()).await;
+        let unmoved = chance == self.with(|world| world.chance());
+        if outcome.left_no_trace() || (weight == Weight::Look && unmoved) {
+            return outcome;
+        }
         // What is refused can leave traces too: an event of the trail, a fault that is spent. But what was
         // refused for its signature must not be taken when it is done again.
         let counts = outcome.counts() || self.router.is_authentic(&request);

@@ -26,11 +26,15 @@ impl S3Host for Hosts {
 /// The bucket that a host names: `bucket.s3.us-east-1.amazonaws.com`, `bucket.localhost`.
 pub(super) fn bucket_of(host: &str) -> Option<&str> {
     let name = name_of(host);
+    // Names of hosts are the same in any case; those of buckets are in lower case only.
+    let without = |base: &&str| {
+        let at = name.len().checked_sub(base.len())?;
+        let is_it = name.get(at..)?.eq_ignore_ascii_case(base);
+        name.get(..at).filter(|_| is_it)?.strip_suffix('.')
+    };
     let bucket = match name.split_once(".s3.").or_else(|| name.split_once(".s3-")) {
         Some((bucket, rest)) if rest.ends_with("amazonaws.com") => bucket,
-        _ => [HOST, "localhost"]
-            .iter()
-            .find_map(|base| name.strip_suffix(base)?.strip_suffix('.'))?,
+        _ => [HOST, "localhost"].iter().find_map(without)?,
     };
     let bucket = bucket.strip_suffix(".s3").unwrap_or(bucket);
     (bucket != "s3" && !is_account(bucket)).then_some(bucket)

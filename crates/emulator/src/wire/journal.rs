@@ -2,9 +2,9 @@
 //! answered, in one file. The same requests at the same times make the same world, so that reading the
 //! file again is all that a restart takes.
 //!
-//! A frame is a length, a header in JSON, and the body of the request. A frame that was cut off by a
-//! crash is the last one, and is dropped. A world is only ever read by the release that wrote it:
-//! another one might draw its ids differently.
+//! A frame is a [`Prefix`], a header in JSON, and the body of the request. A frame that was cut off by a crash is
+//! the last one, and is dropped; what is whole and not what was written is damaged, and refused. A world is only
+//! ever read by the release that wrote it: another one might draw its ids differently.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -81,7 +81,6 @@ pub(crate) struct Entry {
     account: String,
     role: Option<String>,
     key: String,
-    length: u64,
 }
 
 impl Entry {
@@ -107,7 +106,6 @@ impl Entry {
             account: caller.account.clone(),
             role: caller.role.clone(),
             key: caller.key.clone(),
-            length: request.body().len() as u64,
         }
     }
 
@@ -137,6 +135,55 @@ pub struct Journal {
     start: Millis,
     /// Where the last whole frame ends.
     end: u64,
+    /// The frame of a request that was done and could not be written: it comes before any other.
+    owed: Vec<u8>,
+}
+
+/// What a frame begins with: how long its header and its body are, and checksums of that and of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Prefix {
+    header: u32,
+    body: u64,
+    content: u32,
+}
+
+impl Prefix {
+    const BYTES: usize = 20;
+
+    fn of(header: &[u8], body: &[u8]) -> io::Result<Self> {
+        let length = u32::try_from(header.len()).map_err(io::Error::other)?;
+        Ok(Self { header: length, body: body.len() as u64, content: checksum(&[header, body]) })
+    }
+
+    fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(Self::BYTES);
+        bytes.extend(self.header.to_le_bytes());
+        bytes.extend(self.body.to_le_bytes());
+        bytes.extend(self.content.to_le_bytes());
+        bytes.extend(checksum(&[&bytes]).to_le_bytes());
+        bytes
+    }
+
+    /// `None` if it is not what was written.
+    fn parse(bytes: &[u8; Self::BYTES]) -> Option<Self> {
+        let (header, rest) = bytes.split_first_chunk()?;
+        let (body, rest) = rest.split_first_chunk()?;
+        let content = rest.first_chunk()?;
+        let read = Self {
+            header: u32::from_le_bytes(*header),
+            body: u64::from_le_bytes(*body),
+            content: u32::from_le_bytes(*content),
+        };
+        (read.to_bytes() == bytes).then_some(read)
+    }
+}
+
+fn checksum(pieces: &[&[u8]]) -> u32 {
+    let mut sum = flate2::Crc::new();
+    for piece in pieces {
+        sum.update(piece);
+    }
+    sum.sum()
 }
 
 impl Journal {
@@ -173,8 +220,8 @@ impl Journal {
             mine.start
         } else {
             let foreign = |why: String| JournalError::Foreign(path.clone(), why);
-            let header = read_header(&mut file).map_err(|why| foreign(why.to_string()))?;
-            let Some(header) = header else {
+            let frame = read_frame(&mut file).map_err(|why| foreign(why.to_string()))?;
+            let Some((header, _)) = frame else {
                 return Err(foreign("it has no beginning".to_owned()));
             };
             let theirs: Title =
@@ -185,7 +232,7 @@ impl Journal {
             theirs.start
         };
         let end = file.stream_position().map_err(failed)?;
-        Ok(Self { path, file, start, end })
+        Ok(Self { path, file, start, end, owed: Vec::new() })
     }
 
     /// When the world began.
@@ -219,13 +266,15 @@ impl Journal {
             self.end = reader.stream_position().map_err(failed)?;
         }
         drop(reader);
-        // What was cut off by a crash makes room; but a length that is damaged looks the same, and so what
-        // is taken away is kept.
+        // What was cut off by a crash makes room, and is kept all the same.
         file.seek(SeekFrom::Start(self.end)).map_err(failed)?;
         let mut rest = Vec::new();
         file.read_to_end(&mut rest).map_err(failed)?;
         if !rest.is_empty() {
-            let kept = path.with_extension("cut");
+            let cut = path.with_extension("cut");
+            let others = (2..).map(|at: u32| path.with_extension(format!("cut{at}")));
+            let mut names = std::iter::once(cut.clone()).chain(others);
+            let kept = names.find(|it| !it.exists()).unwrap_or(cut);
             std::fs::write(&kept, &rest).map_err(|why| JournalError::File(kept.clone(), why))?;
             tracing::warn!(bytes = rest.len(), kept = %kept.display(), "the journal ends in the middle of a request");
         }
@@ -234,19 +283,30 @@ impl Journal {
         Ok(())
     }
 
-    /// Adds a request. It is in the operating system's hands when this returns; of one that could not be
-    /// written nothing stays.
+    /// Adds a request that was done. It is in the operating system's hands when this returns; one that could not
+    /// be written is owed, and nothing may be done before [`Self::catch_up`] has written it: the world is ahead
+    /// of its past.
     pub(crate) fn add(&mut self, entry: &Entry, body: &[u8]) -> io::Result<()> {
+        self.catch_up()?;
         let mut frame = Vec::with_capacity(body.len() + 1_024);
         write_frame(&mut frame, entry, body)?;
-        let written = self.file.write_all(&frame);
-        if written.is_ok() {
-            self.end += frame.len() as u64;
-        } else {
+        self.owed = frame;
+        self.catch_up()
+    }
+
+    /// Writes what is owed.
+    pub(crate) fn catch_up(&mut self) -> io::Result<()> {
+        if self.owed.is_empty() {
+            return Ok(());
+        }
+        if let Err(why) = self.file.write_all(&self.owed) {
             self.file.set_len(self.end)?;
             self.file.seek(SeekFrom::Start(self.end))?;
+            return Err(why);
         }
-        written
+        self.end += self.owed.len() as u64;
+        self.owed = Vec::new();
+        Ok(())
     }
 }
 
@@ -257,44 +317,76 @@ fn is_empty(file: &mut File, title: &Title) -> io::Result<bool> {
     let mut beginning = Vec::new();
     file.take(whole.len() as u64).read_to_end(&mut beginning)?;
     file.rewind()?;
-    // All but its end, which is when the world began.
+    // All but when the world began, which is its end, and the checksums, which depend on that.
     let known = whole.windows(8).position(|it| it == b"\"start\":").unwrap_or_default() + 8;
-    let same = beginning.iter().zip(&whole).take(known).all(|(one, other)| one == other);
+    let pairs = beginning.iter().zip(&whole).take(known).enumerate();
+    let mut compared = pairs.filter(|(at, _)| !(12..Prefix::BYTES).contains(at));
+    let same = compared.all(|(_, (one, other))| one == other);
     Ok(beginning.len() < whole.len() && same)
 }
 
 fn write_frame(out: &mut impl Write, header: &impl Serialize, body: &[u8]) -> io::Result<()> {
     let header = serde_json::to_vec(header)?;
-    let length = u32::try_from(header.len()).map_err(io::Error::other)?;
-    out.write_all(&length.to_le_bytes())?;
+    out.write_all(&Prefix::of(&header, body)?.to_bytes())?;
     out.write_all(&header)?;
     out.write_all(body)
 }
 
-/// The next header; `None` at the end, be it in the middle of a frame.
-fn read_header(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
-    let mut length = [0; 4];
-    let whole = |read: io::Result<()>| match read {
-        Ok(()) => Ok(true),
-        Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(why) => Err(why),
-    };
-    if !whole(from.read_exact(&mut length))? {
-        return Ok(None);
+/// The next frame, its header and its body; `None` at the end, be it in the middle of a frame.
+///
+/// # Errors
+/// `InvalidData` for a frame that is whole and not what was written.
+fn read_frame(from: &mut impl Read) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
+    let mut prefix = [0; Prefix::BYTES];
+    match from.read_exact(&mut prefix) {
+        Ok(()) => {}
+        Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(why) => return Err(why),
     }
-    let length = u64::from(u32::from_le_bytes(length));
-    let mut header = Vec::new();
-    let read = from.take(length).read_to_end(&mut header)?;
-    Ok((read as u64 == length).then_some(header))
+    let prefix = Prefix::parse(&prefix).ok_or_else(damaged)?;
+    let mut read = |length: u64| {
+        let mut bytes = Vec::new();
+        let read = from.take(length).read_to_end(&mut bytes)?;
+        Ok::<_, io::Error>((read as u64 == length).then_some(bytes))
+    };
+    let Some(header) = read(u64::from(prefix.header))? else { return Ok(None) };
+    let Some(body) = read(prefix.body)? else { return Ok(None) };
+    if checksum(&[&header, &body]) != prefix.content {
+        return Err(damaged());
+    }
+    Ok(Some((header, body)))
 }
 
 fn read_entry(from: &mut impl Read) -> io::Result<Option<(Entry, Bytes)>> {
-    let Some(header) = read_header(from)? else {
+    let Some((header, body)) = read_frame(from)? else {
         return Ok(None);
     };
-    let entry: Entry = serde_json::from_slice(&header)
+    let entry = serde_json::from_slice(&header)
         .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
-    let mut body = Vec::new();
-    let read = from.take(entry.length).read_to_end(&mut body)?;
-    Ok((read as u64 == entry.length).then(|| (entry, body.into())))
+    Ok(Some((entry, body.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn a_frame_is_whole_or_cut_off_or_damaged() {
+        let mut frame = Vec::new();
+        write_frame(&mut frame, &"header", b"body").unwrap();
+        let read = |bytes: &[u8]| read_frame(&mut &*bytes).map_err(|why| why.kind());
+        assert_eq!(read(&frame), Ok(Some((b"\"header\"".to_vec(), b"body".to_vec()))));
+        for cut in 0..frame.len() {
+            assert_eq!(read(&frame[..cut]), Ok(None), "{cut}");
+        }
+        for at in 0..frame.len() {
+            for bit in 0..8 {
+                let mut damaged = frame.clone();
+                damaged[at] ^= 1 << bit;
+                assert_eq!(read(&damaged), Err(io::ErrorKind::InvalidData), "byte {at}, bit {bit}");
+            }
+        }
+    }
 }

@@ -108,6 +108,9 @@ pub(super) fn name(request: &Request<Bytes>) -> Asked {
     let rest = path.strip_prefix('/').unwrap_or(&path);
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let operation = match (bucket, key) {
+        _ if query.unknown().is_some() => {
+            format!("{} ?{}", request.method(), query.unknown().unwrap_or_default())
+        }
         ("", _) => "ListBuckets".to_owned(),
         (_, "") => of_bucket(request.method(), &query),
         _ => of_object(request.method(), &query, request.headers()).to_owned(),
@@ -257,6 +260,7 @@ fn of_object(method: &Method, query: &Query<'_>, headers: &HeaderMap) -> &'stati
         Method::GET if query.has("retention") => "GetObjectRetention",
         Method::GET if query.has("legal-hold") => "GetObjectLegalHold",
         Method::GET if query.has("attributes") => "GetObjectAttributes",
+        Method::GET if query.has("torrent") => "GetObjectTorrent",
         Method::GET if query.has("uploadId") => "ListParts",
         Method::GET => "GetObject",
         Method::HEAD => "HeadObject",
@@ -266,6 +270,7 @@ fn of_object(method: &Method, query: &Query<'_>, headers: &HeaderMap) -> &'stati
         Method::POST if query.has("uploads") => "CreateMultipartUpload",
         Method::POST if query.has("uploadId") => "CompleteMultipartUpload",
         Method::POST if query.has("restore") => "RestoreObject",
+        Method::POST if query.has("select") => "SelectObjectContent",
         _ => "",
     }
 }

@@ -32,7 +32,26 @@ pub(crate) struct Outcome {
     pub(crate) by_fault: bool,
 }
 
+/// How much a request may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// Nothing.
+    Read,
+    /// Only what time alone has brought about, and somebody had to look at: that draws on chance.
+    Look,
+    /// Anything.
+    Change,
+}
+
 impl Outcome {
+    /// Whether a request that might have changed the world did not: nobody was handed a message.
+    pub(crate) fn left_no_trace(&self) -> bool {
+        let empty = |it: &Response<Bytes>| {
+            it.extensions().get::<sqs::Empty>().is_some_and(|empty| empty.untouched)
+        };
+        !self.by_fault && self.response.as_ref().is_some_and(empty)
+    }
+
     /// The status of the answer; 0 where the connection breaks instead.
     pub(crate) fn status(&self) -> u16 {
         self.response.as_ref().map_or(0, |response| response.status().as_u16())
@@ -81,7 +100,12 @@ impl Router {
         self.act(request, false).await
     }
 
-    /// What is said of a request that was done and cannot be written down.
+    /// A refusal of a request that is not read to its end.
+    pub(super) fn refused(&self, asked: &Asked, refusal: &Refusal) -> Response<Bytes> {
+        self.finish(asked.refused(refusal), false)
+    }
+
+    /// What is said of a request that cannot be written down, and of those that come before it can be.
     pub(crate) fn unwritten(&self, request: &Request<Bytes>, why: &io::Error) -> Outcome {
         let message = format!("The journal of --data-dir cannot be written: {why}");
         let refusal = Refusal::new(503, "ServiceUnavailable", message);
@@ -97,14 +121,19 @@ impl Router {
     }
 
     /// Who sends a request, and whether it may change the world.
-    pub(crate) fn weigh(&self, request: &Request<Bytes>) -> (Caller, bool) {
+    pub(crate) fn weigh(&self, request: &Request<Bytes>) -> (Caller, Weight) {
         let world = lock(&self.world);
         let caller = caller(&world, key_of(request).as_deref());
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let weight = |reads| if reads { Weight::Read } else { Weight::Change };
         if Self::is_admin(request) {
-            return (caller, !reads);
+            return (caller, weight(reads));
         }
         let asked = operation::name(request);
+        let looks = ["Get", "List", "Describe"].iter().any(|it| asked.operation.starts_with(it));
+        if asked.service != Service::S3 && looks && world.faults.rules.is_empty() {
+            return (caller, Weight::Look);
+        }
         // A read counts against a fault, and keeps an object from sinking into an archive.
         let tiered = || {
             let (bucket, key) = asked.place();
@@ -113,8 +142,7 @@ impl Router {
             versions.is_some_and(|versions| versions.iter().any(tiered))
         };
         let only_reads = asked.service == Service::S3 && reads && world.faults.rules.is_empty();
-        let changes = !only_reads || tiered();
-        (caller, changes)
+        (caller, weight(only_reads && !tiered()))
     }
 
     async fn act(&self, request: Request<Bytes>, secured: bool) -> Outcome {
@@ -165,11 +193,17 @@ impl Router {
         if asked.service == Service::S3 && request.method() == Method::OPTIONS {
             return asked.refused(&preflight(&request));
         }
+        let methods = [Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE];
+        if asked.service == Service::S3 && !methods.contains(request.method()) {
+            let message = "The specified method is not allowed against this resource.";
+            return asked.refused(&Refusal::new(405, "MethodNotAllowed", message));
+        }
         if let Err(refusal) = self.check(asked, &request, secured) {
             return asked.refused(&refusal);
         }
         if asked.service == Service::S3 {
             let mut response = self.s3(request, secured).await;
+            self.name_region(asked, &mut response);
             if asked.operation == "GetObjectAttributes" {
                 unquote(&mut response);
             }
@@ -189,6 +223,17 @@ impl Router {
                 query::handle(&mut world, &request, asked.service, &caller)
             }
             Service::S3 | Service::Control => control::handle(&mut world, &request, &caller),
+        }
+    }
+
+    /// S3 tells everybody where a bucket is, also whom it tells nothing else: SDKs ask so for its Region.
+    fn name_region(&self, asked: &Asked, response: &mut Response<Bytes>) {
+        if asked.operation != "HeadBucket" || response.status() != StatusCode::FORBIDDEN {
+            return;
+        }
+        let bucket = asked.bucket.as_deref().unwrap_or_default();
+        if let Some(bucket) = lock(&self.world).buckets.get(bucket) {
+            set(response, "x-amz-bucket-region", &bucket.region);
         }
     }
 
@@ -221,7 +266,7 @@ impl Router {
     }
 
     /// Whether a request is for the emulator itself, and not for a bucket that its host names.
-    fn is_admin(request: &Request<Bytes>) -> bool {
+    pub(super) fn is_admin(request: &Request<Bytes>) -> bool {
         let of_a_bucket = |host: &str| host::bucket_of(host).is_some();
         let named = header(request.headers(), "host").is_some_and(of_a_bucket)
             || request.uri().host().is_some_and(of_a_bucket);
@@ -234,7 +279,8 @@ impl Router {
         if secured {
             signature::check_time(request, SystemTime::now())?;
             if asked.service != Service::S3 {
-                signature::check(request, |key| secret_of(&lock(&self.world), key))?;
+                let checked = signature::check(request, |key| secret_of(&lock(&self.world), key));
+                checked.map_err(|refusal| unknown_caller(asked.service, refusal))?;
             }
         }
         let Some(caller) = request.extensions().get::<Caller>() else {
@@ -293,6 +339,17 @@ impl Router {
     }
 }
 
+/// S3 alone calls an access key that is not known by this name; the others have one of their own.
+fn unknown_caller(service: Service, refusal: Refusal) -> Refusal {
+    let code = match service {
+        _ if refusal.code != "InvalidAccessKeyId" => return refusal,
+        Service::S3 | Service::Control => return refusal,
+        Service::Iam | Service::Sts | Service::Sqs => "InvalidClientTokenId",
+        Service::Kms | Service::Events => "UnrecognizedClientException",
+    };
+    Refusal::new(403, code, "The security token included in the request is invalid.")
+}
+
 /// What S3 says to a browser that asks first: no bucket here has CORS rules.
 fn preflight(request: &Request<Bytes>) -> Refusal {
     match header(request.headers(), "origin") {
@@ -315,9 +372,39 @@ fn unquote(response: &mut Response<Bytes>) {
     *response.body_mut() = bare.into();
 }
 
+/// Says in words what the crate that reads S3's requests says by its code alone (S3 API Reference: error
+/// responses).
+fn worded(response: &mut Response<Bytes>) {
+    const WORDS: [(&str, &str); 5] = [
+        ("InvalidBucketName", "The specified bucket is not valid."),
+        ("InvalidURI", "Couldn't parse the specified URI."),
+        ("KeyTooLongError", "Your key is too long."),
+        (
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema.",
+        ),
+        (
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+        ),
+    ];
+    let body = std::str::from_utf8(response.body()).unwrap_or_default();
+    if body.contains("<Message>") {
+        return;
+    }
+    let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+    let found = code.and_then(|(code, _)| WORDS.iter().find(|(known, _)| *known == code));
+    if let Some((_, words)) = found {
+        let whole = body.replacen("</Code>", &format!("</Code><Message>{words}</Message>"), 1);
+        response.headers_mut().remove("content-length");
+        *response.body_mut() = whole.into();
+    }
+}
+
 /// Puts the ids into an error document, which carries them as the headers do.
 fn name_request(response: &mut Response<Bytes>, id: &str, host_id: &str) {
     let ids = format!("<RequestId>{id}</RequestId><HostId>{host_id}</HostId>");
+    worded(response);
     let body = response.body();
     // S3 has them in the error, S3 Control beside it, and IAM has put its own there.
     if body.ends_with(b"</RequestId></ErrorResponse>") {

@@ -9,9 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body as _, Incoming};
+use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,7 +27,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::forward::{self, Elsewhere};
 use super::message::set;
-use super::router::Outcome;
+use super::router::{Outcome, Router};
 use super::{operation, sqs};
 use crate::Shared;
 use crate::world::fault::Service;
@@ -36,6 +41,8 @@ const CALL_BYTES_MAX: usize = 4 << 20;
 const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// The most headers that are read at all; with more of them, the connection is refused.
 const HEADERS_MAX: usize = 400;
+/// Where a client that asks for a tunnel will speak TLS.
+const TLS_PORT: u16 = 443;
 /// How long a client may be silent in the middle of a body.
 const BODY_IDLE_MAX: Duration = Duration::from_secs(20);
 /// How long connections may go on after [`Server::stop`].
@@ -189,12 +196,39 @@ async fn accept(door: Door, listener: TcpListener, mut stopped: watch::Receiver<
     }
 }
 
-async fn connection(door: Door, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
-    let service = service_fn(move |request| answer(door.clone(), request));
+async fn connection(door: Door, stream: TcpStream, stopped: watch::Receiver<bool>) {
+    serve(door, TokioIo::new(stream), stopped).await;
+}
+
+/// What comes through a tunnel that a client asked for is served as if it had come without one.
+/// There may be another tunnel in it: its type is named, or it would hold itself.
+fn tunnel(
+    door: Door,
+    request: Request<Incoming>,
+    stopped: watch::Receiver<bool>,
+) -> BoxFuture<'static, ()> {
+    let served = async move {
+        match hyper::upgrade::on(request).await {
+            Ok(stream) => serve(door, stream, stopped).await,
+            Err(error) => tracing::debug!(%error, "a tunnel was not opened"),
+        }
+    };
+    served.boxed()
+}
+
+async fn serve<S>(door: Door, stream: S, mut stopped: watch::Receiver<bool>)
+where
+    S: Read + Write + Unpin + Send + 'static,
+{
+    let stop = stopped.clone();
+    let service = service_fn(move |request| answer(door.clone(), request, stop.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who has said all may say so, and wait for the answer.
+        .half_close(true)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(stream, service)
+        .with_upgrades();
     tokio::pin!(connection);
     let mut stopping = false;
     loop {
@@ -245,11 +279,23 @@ struct Broken;
 
 /// Forms, and orders to the emulator.
 fn is_form(request: &Request<Bytes>) -> bool {
-    request.uri().path() == "/" || request.uri().path().starts_with("/_resilver/")
+    request.uri().path() == "/" || Router::is_admin(request)
 }
 
-/// Whether the header section is one that S3 reads.
-fn check_size(headers: &HeaderMap) -> Answer<()> {
+/// Whether the head of a request is one that S3 reads on after.
+fn check_head(parts: &Parts, operation: &str) -> Answer<()> {
+    let headers = &parts.headers;
+    // Any other tunnel is served.
+    if parts.method == Method::CONNECT {
+        let message = "No TLS is spoken here, nor passed on: give the client an http:// endpoint, and this server as HTTP_PROXY, not as HTTPS_PROXY";
+        return Err(Refusal::new(501, "NotImplemented", message));
+    }
+    let lengthless =
+        !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING);
+    if lengthless && matches!(operation, "PutObject" | "UploadPart") {
+        let message = "You must provide the Content-Length HTTP header.";
+        return Err(Refusal::new(411, "MissingContentLength", message));
+    }
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes <= HEADER_BYTES_MAX {
         return Ok(());
@@ -292,7 +338,15 @@ async fn read(body: Incoming, most: usize) -> Answer<Bytes> {
     Ok(first.unwrap_or_else(|| whole.freeze()))
 }
 
-async fn answer(door: Door, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
+async fn answer(
+    door: Door,
+    request: Request<Incoming>,
+    stopped: watch::Receiver<bool>,
+) -> Result<Response<Full<Bytes>>, Broken> {
+    if request.method() == Method::CONNECT && request.uri().port_u16() != Some(TLS_PORT) {
+        tokio::spawn(tunnel(door, request, stopped));
+        return Ok(Response::new(Full::default()));
+    }
     let (parts, body) = request.into_parts();
     let head = Request::from_parts(parts, Bytes::new());
     let asked = operation::name(&head);
@@ -302,14 +356,14 @@ async fn answer(door: Door, request: Request<Incoming>) -> Result<Response<Full<
         CALL_BYTES_MAX
     };
     let (parts, _) = head.into_parts();
-    let body = match check_size(&parts.headers) {
+    let body = match check_head(&parts, &asked.operation) {
         Ok(()) => read(body, most).await,
         Err(refusal) => Err(refusal),
     };
     let body = match body {
         Ok(body) => body,
         Err(refusal) => {
-            let mut response = asked.refused(&refusal);
+            let mut response = door.shared.router.refused(&asked, &refusal);
             // What is left of the body is nobody's: the connection cannot go on.
             set(&mut response, "connection", "close");
             return Ok(response.map(Full::new));

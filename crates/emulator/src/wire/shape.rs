@@ -71,6 +71,16 @@ pub(super) fn check(request: &Request<Bytes>, asked: &Asked, query: &Query<'_>) 
         let message = format!("this emulator does not do {} ?{unknown}", request.method());
         return Err(Refusal::new(501, "NotImplemented", message));
     }
+    if query.has("versionId") && query.value("versionId").is_none_or(|id| id.is_empty()) {
+        let message = "Version id cannot be the empty string";
+        return Err(Refusal::new(400, "InvalidArgument", message));
+    }
+    for (name, only) in [("encoding-type", "url"), ("list-type", "2")] {
+        if query.value(name).is_some_and(|value| value != only) {
+            let message = format!("Invalid value specified for {name}: it can be {only}");
+            return Err(Refusal::new(400, "InvalidArgument", message));
+        }
+    }
     if let Some(id) = query.value("versionId") {
         let fits = id.len() <= 1_024 && id.bytes().all(|byte| byte.is_ascii_graphic());
         if !fits {

@@ -184,7 +184,9 @@ pub(super) fn signed(
 /// A request may be signed with `Date` where it has no `X-Amz-Date`; from here on it has.
 pub(super) fn date(request: &mut Request<Bytes>) {
     let headers = request.headers();
-    if headers.contains_key("x-amz-date") || !headers.contains_key("authorization") {
+    let signed = header(headers, "authorization").is_some_and(|it| it.starts_with("AWS4-"));
+    // Version 2 signs every header of this name, and so must not find one that the client did not send.
+    if headers.contains_key("x-amz-date") || !signed {
         return;
     }
     let Some(date) =

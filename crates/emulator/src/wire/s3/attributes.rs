@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use http::HeaderMap;
 use s3s::{S3Request, S3Response, S3Result, dto};
 
-use super::fields::{add, etag, timestamp};
+use super::fields::{add, etag, second};
 use crate::world::World;
 use crate::world::bucket::Versioning;
 use crate::world::object::Content;
@@ -32,7 +32,7 @@ pub(super) fn get(
     let output = dto::GetObjectAttributesOutput {
         checksum: wants("Checksum").then(|| checksum(content)).flatten(),
         e_tag: wants("ETag").then(|| etag(&content.etag)),
-        last_modified: timestamp(version.modified),
+        last_modified: second(version.modified),
         object_parts: wants("ObjectParts")
             .then(|| parts(content, input.max_parts, input.part_number_marker))
             .flatten(),

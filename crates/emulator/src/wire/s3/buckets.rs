@@ -2,7 +2,7 @@
 
 use s3s::{S3Request, S3Response, S3Result, dto};
 
-use super::fields::{self, timestamp};
+use super::fields::{self, second};
 use super::{account_of, notification, plain, replication};
 use crate::wire::authorize::may_pass;
 use crate::wire::caller::Caller;
@@ -50,7 +50,7 @@ pub(super) fn list(
     let next = mine.last().filter(|_| more).map(|bucket| hex::encode(&bucket.name));
     let told = |bucket: &&Bucket| dto::Bucket {
         bucket_region: Some(bucket.region.clone()),
-        creation_date: timestamp(bucket.created),
+        creation_date: second(bucket.created),
         name: Some(bucket.name.clone()),
     };
     plain(dto::ListBucketsOutput {

@@ -99,6 +99,11 @@ pub(super) fn timestamp(at: Millis) -> Option<Timestamp> {
     Some(Timestamp::from(time))
 }
 
+/// [`timestamp`] as S3 tells it of objects and buckets: in whole seconds, so that a listing and a header agree.
+pub(super) fn second(at: Millis) -> Option<Timestamp> {
+    timestamp(at / 1_000 * 1_000)
+}
+
 /// A timestamp as the world's time; what lies before 1970 is 1970.
 pub(super) fn millis(timestamp: Timestamp) -> Millis {
     let time = OffsetDateTime::from(timestamp);

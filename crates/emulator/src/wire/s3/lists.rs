@@ -3,7 +3,7 @@
 use s3s::{S3Request, S3Response, S3Result, dto};
 
 use super::buckets::owner;
-use super::fields::{argument, etag, timestamp};
+use super::fields::{argument, etag, second};
 use super::plain;
 use crate::world::notification::stamp::form_encoded;
 use crate::world::object::Version;
@@ -164,7 +164,7 @@ fn contents(
     let object = |(key, version): &(&str, &Version)| dto::Object {
         e_tag: version.content.as_ref().map(|content| etag(&content.etag)),
         key: Some(spelling.name(key)),
-        last_modified: timestamp(version.modified),
+        last_modified: second(version.modified),
         owner: account.map(owner),
         size: Some(version.size() as i64),
         storage_class: Some(version.storage_class.to_string().into()),
@@ -233,7 +233,7 @@ fn object_version(
         e_tag: version.content.as_ref().map(|content| etag(&content.etag)),
         is_latest: Some(line.latest),
         key: Some(spelling.name(line.key)),
-        last_modified: timestamp(version.modified),
+        last_modified: second(version.modified),
         owner: Some(owner(account)),
         size: Some(version.size() as i64),
         storage_class: Some(version.storage_class.to_string().into()),
@@ -250,7 +250,7 @@ fn delete_marker(
     dto::DeleteMarkerEntry {
         is_latest: Some(line.latest),
         key: Some(spelling.name(line.key)),
-        last_modified: timestamp(line.version.modified),
+        last_modified: second(line.version.modified),
         owner: Some(owner(account)),
         version_id: Some(line.version.id.to_string()),
     }

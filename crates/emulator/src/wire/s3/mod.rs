@@ -206,14 +206,26 @@ async fn collect(body: Option<dto::StreamingBlob>) -> S3Result<Bytes> {
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
             // A body that is not what was signed or announced fails here.
-            let piece = piece.map_err(|source| {
-                S3Error::with_message(S3ErrorCode::IncompleteBody, source.to_string())
-            })?;
+            let piece = piece.map_err(|source| broken(&source.to_string()))?;
             bytes.extend_from_slice(&piece);
         }
     }
     bytes.shrink_to_fit();
     Ok(bytes.into())
+}
+
+/// What is said of a body that is not what was signed or announced; the crate tells only by its words.
+fn broken(why: &str) -> Refusal {
+    if why.contains("Sha256Mismatch") {
+        let message =
+            "The provided 'x-amz-content-sha256' header does not match what was computed.";
+        return Refusal::new(400, "XAmzContentSHA256Mismatch", message);
+    }
+    if why.contains("SignatureMismatch") {
+        let message = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
+        return Refusal::new(403, "SignatureDoesNotMatch", message);
+    }
+    Refusal::new(400, "IncompleteBody", why)
 }
 
 impl From<Refusal> for S3Error {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use s3s::{S3Request, S3Response, S3Result, dto};
 
-use super::fields::{self, etag, timestamp};
+use super::fields::{self, etag, second};
 use super::{checksum, lock, plain, with_headers};
 use crate::wire::authorize::may_delete;
 use crate::wire::caller::Caller;
@@ -173,7 +173,7 @@ pub(super) fn copy(
     let output = dto::CopyObjectOutput {
         copy_object_result: Some(dto::CopyObjectResult {
             e_tag: Some(etag(&copied.written.etag)),
-            last_modified: timestamp(copied.modified),
+            last_modified: second(copied.modified),
             ..Default::default()
         }),
         copy_source_version_id: copied.source_version.map(|id| id.to_string()),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use s3s::{Body, S3Error, S3Request, S3Response, S3Result, dto};
 
-use super::fields::{self, add, timestamp};
+use super::fields::{self, add, second};
 use super::{archive, checksum, lock};
 use crate::world::bucket::Versioning;
 use crate::world::object::{Content, Version};
@@ -69,7 +69,7 @@ pub(super) fn get(
     let output = dto::GetObjectOutput {
         content_length: Some(bytes.len() as i64),
         body: Some(Body::from(bytes).into()),
-        last_modified: timestamp(found.modified),
+        last_modified: second(found.modified),
         metadata: metadata(&found.content),
         content_range: range.clone(),
         ..Default::default()
@@ -120,7 +120,7 @@ pub(super) fn head(
     let (range, bytes) = found.cut();
     let output = dto::HeadObjectOutput {
         content_length: Some(bytes.len() as i64),
-        last_modified: timestamp(found.modified),
+        last_modified: second(found.modified),
         metadata: metadata(&found.content),
         content_range: range.clone(),
         ..Default::default()

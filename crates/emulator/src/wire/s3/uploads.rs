@@ -4,16 +4,22 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::{S3Request, S3Response, S3Result, dto};
 
-use super::fields::{self, argument, etag, timestamp};
+use super::fields::{self, argument, etag, second};
 use super::{checksum, lock, plain, with_headers};
+use crate::wire::host::HOST;
 use crate::world::World;
 use crate::world::object::Fields;
 use crate::world::ops::encryption::choose;
 use crate::world::ops::get::Span;
 use crate::world::ops::multipart::{self, Upload};
 use crate::world::ops::{self, put::storage_class};
+
+/// What stands in the path of a URL as it is.
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The most entries of one page of parts or uploads (S3 API Reference: ListParts).
 const PAGE_MAX: i32 = 1_000;
@@ -101,7 +107,7 @@ pub(super) fn part_copy(
     let tag = multipart::put_part(world, bucket, key, id, input.part_number, part)?;
     let result = dto::CopyPartResult {
         e_tag: Some(etag(&tag)),
-        last_modified: timestamp(world.now()),
+        last_modified: second(world.now()),
         ..Default::default()
     };
     let output = dto::UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() };
@@ -150,10 +156,12 @@ pub(super) fn complete(
             (multipart::complete(world, bucket, key, id, &parts, made, &condition)?, checksums)
         }
     };
+    let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or(HOST);
+    let location = format!("http://{host}/{bucket}/{}", utf8_percent_encode(key, PATH));
     let headers = fields::of_version(&written.encryption, written.version_id.as_ref());
     let of = |name: &str| checksums.get(name).map(str::to_owned);
     let output = dto::CompleteMultipartUploadOutput {
-        location: Some(format!("/{bucket}/{key}")),
+        location: Some(location),
         bucket: Some(input.bucket),
         key: Some(input.key),
         e_tag: Some(etag(&written.etag)),
@@ -192,7 +200,7 @@ pub(super) fn list_parts(
         .take(size as usize)
         .map(|(number, part)| dto::Part {
             e_tag: Some(etag(&part.etag)),
-            last_modified: timestamp(part.modified),
+            last_modified: second(part.modified),
             part_number: Some(*number),
             size: Some(part.bytes.len() as i64),
             ..Default::default()
@@ -238,7 +246,7 @@ pub(super) fn list(
     let truncated = size > 0 && sorted.len() > size as usize;
     sorted.truncate(size as usize);
     let uploads = sorted.iter().map(|(key, id, upload)| dto::MultipartUpload {
-        initiated: timestamp(upload.initiated),
+        initiated: second(upload.initiated),
         key: Some((*key).to_owned()),
         storage_class: Some(upload.storage_class.to_string().into()),
         upload_id: Some((*id).to_owned()),

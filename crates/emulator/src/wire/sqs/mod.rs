@@ -22,6 +22,8 @@ use crate::world::refusal::{Answer, Refusal};
 
 /// Milliseconds that a message stays hidden unless its queue says otherwise.
 const VISIBILITY: u64 = 30_000;
+/// Queues that one call tells of.
+const PAGE_MAX: usize = 1_000;
 /// Tags that a queue may have.
 const TAGS_MAX: usize = 50;
 /// Moves that are told of (SQS API Reference: ListMessageMoveTasks).
@@ -29,7 +31,10 @@ const MOVES_MAX: usize = 10;
 
 /// Marks an answer without a message, which a client may wait a while longer for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Empty;
+pub(super) struct Empty {
+    /// Nor did a message go elsewhere.
+    pub(super) untouched: bool,
+}
 
 /// A call in either protocol, as the JSON protocol would have it; true where it came as a form.
 fn read(request: &Request<Bytes>) -> Answer<(Call, bool)> {
@@ -73,7 +78,10 @@ pub(super) fn handle(world: &mut World, request: &Request<Bytes>) -> Response<By
         Ok(read) => read,
         Err(refusal) => return refuse(&refusal, "1.0"),
     };
+    let url = text(&call.input, "QueueUrl");
+    let before = world.queues.get(url).map(Queue::depth);
     let done = run(world, &call.operation, &call.input, &base);
+    let untouched = world.queues.get(url).map(Queue::depth) == before;
     let empty =
         call.operation == "ReceiveMessage" && done.as_ref().is_ok_and(|it| *it == json!({}));
     let mut response = match (&done, is_form) {
@@ -83,7 +91,7 @@ pub(super) fn handle(world: &mut World, request: &Request<Bytes>) -> Response<By
         (Err(refusal), true) => form::refused(refusal),
     };
     if empty {
-        response.extensions_mut().insert(Empty);
+        response.extensions_mut().insert(Empty { untouched });
     }
     response
 }
@@ -97,12 +105,7 @@ fn run(world: &mut World, operation: &str, input: &Value, base: &str) -> Answer<
             found(world, name)?;
             Ok(json!({ "QueueUrl": format!("{base}/{name}") }))
         }
-        "ListQueues" => {
-            let prefix = text(input, "QueueNamePrefix");
-            let names = world.queues.names().filter(|name| name.starts_with(prefix));
-            let urls: Vec<String> = names.map(|name| format!("{base}/{name}")).collect();
-            Ok(if urls.is_empty() { json!({}) } else { json!({ "QueueUrls": urls }) })
-        }
+        "ListQueues" => list(world, input, base),
         "GetQueueAttributes" => {
             let told = attributes::told(found(world, url)?, input)?;
             Ok(if told.is_empty() { json!({}) } else { json!({ "Attributes": told }) })
@@ -213,6 +216,25 @@ fn create(world: &mut World, input: &Value, base: &str) -> Answer<Value> {
     queue.policy = Some(queue.policy.take().unwrap_or_else(Policy::default));
     queue.tags = tags(input.get("tags").or_else(|| input.get("Tags")));
     Ok(json!({ "QueueUrl": format!("{base}/{name}") }))
+}
+
+/// Queues in order of name; a page ends with the name of its last, where there are more.
+fn list(world: &World, input: &Value, base: &str) -> Answer<Value> {
+    let most = attributes::within(input, "MaxResults", 1..=PAGE_MAX as u64)?;
+    let (prefix, after) = (text(input, "QueueNamePrefix"), text(input, "NextToken"));
+    let behind = |name: &&str| name.starts_with(prefix) && (after.is_empty() || *name > after);
+    let names: Vec<&str> = world.queues.names().filter(behind).collect();
+    let page = names.get(..most.map_or(PAGE_MAX, |most| most as usize)).unwrap_or(&names);
+    let mut told = Map::new();
+    if !page.is_empty() {
+        let urls: Vec<String> = page.iter().map(|name| format!("{base}/{name}")).collect();
+        told.insert("QueueUrls".to_owned(), urls.into());
+    }
+    // Only who asks for pages is told that there is another (SQS API Reference: ListQueues).
+    if let (Some(_), true, Some(last)) = (most, page.len() < names.len(), page.last()) {
+        told.insert("NextToken".to_owned(), (*last).into());
+    }
+    Ok(told.into())
 }
 
 /// The handle of the move of this number.
