@@ -130,7 +130,8 @@ pub(super) fn check(
 
 /// Operations that answer 404 for what is missing only to who may list the bucket, and 403 to others (S3 API
 /// Reference: GetObject, HeadObject, GetObjectAttributes).
-const READS: [&str; 3] = ["GetObject", "GetObjectAttributes", "HeadObject"];
+const READS: [&str; 5] =
+    ["GetObject", "GetObjectAcl", "GetObjectAttributes", "GetObjectTagging", "HeadObject"];
 
 fn is_there(world: &World, request: &Request<Bytes>, (bucket, key): (&str, &str)) -> bool {
     let version = Query(request.uri().query().unwrap_or_default()).value("versionId");

@@ -175,7 +175,14 @@ fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
         let message = "EventPattern is longer than 4,096 characters";
         return Err(Refusal::new(400, "InvalidEventPatternException", message));
     }
-    let enabled = text(input, "State") != "DISABLED";
+    let enabled = match text(input, "State") {
+        "" | "ENABLED" => true,
+        "DISABLED" => false,
+        state => {
+            let message = format!("this emulator does not do rules of the state {state}");
+            return Err(Refusal::new(501, "NotImplemented", message));
+        }
+    };
     let bus = bus_of(input);
     let new = !world.bus.rules(bus)?.contains_key(name);
     let rule = bus::put_rule(world, bus, name, text(input, "EventPattern"), enabled)?;

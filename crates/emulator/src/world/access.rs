@@ -119,7 +119,40 @@ pub(crate) fn is_denied(world: &World, role: &str, action: &str, name: &str, key
 /// Whether the role may use a key for the object of `object`, an ARN, through S3: the key's policy allows
 /// it itself, or leaves it to the policies of its account (AWS KMS Developer Guide: key policies).
 pub(crate) fn key(world: &World, role: &str, action: &str, arn: &str, object: &str) -> bool {
-    let via = format!("s3.{}.amazonaws.com", world.config.region);
+    asked_of_key(world, (role, action, arn, object), |question, own, theirs| {
+        let fine = match (own, theirs) {
+            (Decision::Denied, _) | (_, Decision::Denied) => false,
+            (_, Decision::Silent) => false,
+            (_, Decision::Allowed) if account_of(arn) == account_of(role) => true,
+            _ => own == Decision::Allowed,
+        };
+        keep(world, question, fine)
+    })
+}
+
+/// Whether the role is denied the use of a key by name, which is more than not being allowed it.
+pub(crate) fn is_key_denied(
+    world: &World,
+    role: &str,
+    action: &str,
+    arn: &str,
+    object: &str,
+) -> bool {
+    asked_of_key(world, (role, action, arn, object), |_, own, theirs| {
+        own == Decision::Denied || theirs == Decision::Denied
+    })
+}
+
+/// Hands on the question, and what the role's own policies and the key's say to it.
+fn asked_of_key<R>(
+    world: &World,
+    (role, action, arn, object): (&str, &str, &str, &str),
+    with: impl FnOnce(&Question<'_>, Decision, Decision) -> R,
+) -> R {
+    let name = object.strip_prefix("arn:aws:s3:::").and_then(|rest| rest.split('/').next());
+    let bucket = name.and_then(|name| world.buckets.get(name));
+    let region = bucket.map_or(&world.config.region, |bucket| &bucket.region);
+    let via = format!("s3.{region}.amazonaws.com");
     let context = [
         ("aws:principalarn", role),
         ("aws:principalaccount", account_of(role)),
@@ -128,15 +161,7 @@ pub(crate) fn key(world: &World, role: &str, action: &str, arn: &str, object: &s
         ("kms:encryptioncontext:aws:s3:arn", object),
     ];
     let question = Question { principal: role, action, resource: arn, context: &context };
-    let own = world.iam.decide(&question);
-    let theirs = world.kms.decide(arn, &question);
-    let fine = match (own, theirs) {
-        (Decision::Denied, _) | (_, Decision::Denied) => false,
-        (_, Decision::Silent) => false,
-        (_, Decision::Allowed) if account_of(arn) == account_of(role) => true,
-        _ => own == Decision::Allowed,
-    };
-    keep(world, &question, fine)
+    with(&question, world.iam.decide(&question), world.kms.decide(arn, &question))
 }
 
 /// The encryption context of a version's bytes: the object, or the whole bucket under a bucket key (S3 User

@@ -33,6 +33,17 @@ pub struct Policy {
     pub statements: Vec<Statement>,
 }
 
+/// The default encryption of a bucket, as a client reads it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefaultEncryption {
+    /// `AES256`, `aws:kms` or `aws:kms:dsse`.
+    pub algorithm: String,
+    /// The key as it was named, if it was.
+    pub key: Option<String>,
+    /// With an S3 Bucket Key.
+    pub bucket_key: bool,
+}
+
 /// One bucket.
 #[derive(Debug)]
 pub struct Bucket {
@@ -62,14 +73,18 @@ pub struct Bucket {
     pub tags: Tags,
     /// The key ARN of the default encryption; `None` is SSE-S3.
     pub default_kms_key: Option<String>,
+    /// How the default encryption was set, where it was.
+    pub encryption: Option<DefaultEncryption>,
     /// Lifecycle rules.
     pub lifecycle: Vec<Rule>,
+    /// Lifecycle rules move small objects too where the class is an archive: `varies_by_storage_class`.
+    pub lifecycle_varies: bool,
     /// Object Lock, once it is there.
     pub lock: Option<ObjectLock>,
     /// `BlockPublicAcls`, `IgnorePublicAcls`, `BlockPublicPolicy`, `RestrictPublicBuckets`; kept, and
     /// without effect: nothing here is public.
     pub public_access_block: Option<[bool; 4]>,
-    /// `ObjectOwnership`.
+    /// `ObjectOwnership`; `None` once somebody has deleted it.
     pub ownership: Option<String>,
     /// Intelligent-Tiering configurations, in order of id.
     pub tierings: Vec<Tiering>,

@@ -152,6 +152,10 @@ pub struct Extra {
     pub retention: Option<Retention>,
     /// Object Lock: it must not be deleted at all.
     pub legal_hold: bool,
+    /// The legal hold of a replica is that of its source, and goes with it.
+    pub hold_of_source: bool,
+    /// A delete marker that a lifecycle rule made, which is never replicated.
+    pub by_lifecycle: bool,
 }
 
 /// A restoration from an archive.

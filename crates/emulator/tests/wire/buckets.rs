@@ -59,7 +59,7 @@ async fn sub_resources_come_back_and_are_missed_by_name() {
     );
     assert_eq!(
         code(client.get_bucket_cors().bucket("src").send().await),
-        refused("NotImplemented", 501)
+        refused("NoSuchCORSConfiguration", 404)
     );
 }
 

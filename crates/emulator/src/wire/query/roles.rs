@@ -15,8 +15,10 @@ pub(super) fn run(world: &mut World, form: &Form, caller: &Caller) -> Result {
     let account = caller.account.as_str();
     if form.text("Version") != IAM.0 {
         let (action, version) = (form.action(), form.text("Version"));
-        let message = format!("Could not find operation {action} for version {version}");
-        return Err(Refusal::new(400, "InvalidAction", message));
+        let message = format!(
+            "this emulator does not do {action} of a service whose API is of version {version:?}"
+        );
+        return Err(Refusal::new(501, "NotImplemented", message));
     }
     let role = || form.needed("RoleName");
     match form.action() {

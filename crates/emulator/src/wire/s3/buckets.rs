@@ -6,7 +6,7 @@ use super::fields::{self, second};
 use super::{account_of, notification, plain, replication};
 use crate::wire::authorize::may_pass;
 use crate::wire::caller::Caller;
-use crate::world::bucket::Versioning;
+use crate::world::bucket::{DefaultEncryption, Versioning};
 use crate::world::object::Tags;
 use crate::world::ops::encryption::key_arn;
 use crate::world::ops::{self, bucket as buckets};
@@ -201,14 +201,20 @@ pub(super) fn get_encryption(
     world: &mut World,
     request: S3Request<dto::GetBucketEncryptionInput>,
 ) -> S3Result<S3Response<dto::GetBucketEncryptionOutput>> {
-    let key = ops::bucket(world, &request.input.bucket)?.default_kms_key.clone();
-    let algorithm = if key.is_some() { "aws:kms" } else { "AES256" };
+    let bucket = ops::bucket(world, &request.input.bucket)?;
+    // What a template or a test has set has no words of its own.
+    let plain_key = || DefaultEncryption {
+        algorithm: if bucket.default_kms_key.is_some() { "aws:kms" } else { "AES256" }.to_owned(),
+        key: bucket.default_kms_key.clone(),
+        bucket_key: false,
+    };
+    let set = bucket.encryption.clone().unwrap_or_else(plain_key);
     let rule = dto::ServerSideEncryptionRule {
         apply_server_side_encryption_by_default: Some(dto::ServerSideEncryptionByDefault {
-            kms_master_key_id: key,
-            sse_algorithm: dto::ServerSideEncryption::from_static(algorithm),
+            kms_master_key_id: set.key,
+            sse_algorithm: set.algorithm.into(),
         }),
-        bucket_key_enabled: Some(false),
+        bucket_key_enabled: Some(set.bucket_key),
     };
     plain(dto::GetBucketEncryptionOutput {
         server_side_encryption_configuration: Some(dto::ServerSideEncryptionConfiguration {
@@ -222,14 +228,29 @@ pub(super) fn put_encryption(
     request: S3Request<dto::PutBucketEncryptionInput>,
 ) -> S3Result<S3Response<dto::PutBucketEncryptionOutput>> {
     let input = request.input;
-    let rules = input.server_side_encryption_configuration.rules;
-    let default = rules.into_iter().find_map(|it| it.apply_server_side_encryption_by_default);
-    let key = match default {
-        Some(default) if default.sse_algorithm.as_str() == "AES256" => None,
-        Some(default) => Some(key_arn(world, default.kms_master_key_id.as_deref())),
-        None => return Err(Refusal::new(400, "MalformedXML", "A rule names an algorithm").into()),
+    let malformed = |message: &str| Refusal::new(400, "MalformedXML", message);
+    let mut rules = input.server_side_encryption_configuration.rules.into_iter();
+    let (Some(rule), None) = (rules.next(), rules.next()) else {
+        return Err(malformed("There is exactly one rule").into());
+    };
+    let default = rule.apply_server_side_encryption_by_default;
+    let default = default.ok_or_else(|| malformed("A rule names an algorithm"))?;
+    let set = DefaultEncryption {
+        algorithm: default.sse_algorithm.as_str().to_owned(),
+        key: default.kms_master_key_id,
+        bucket_key: rule.bucket_key_enabled == Some(true),
+    };
+    let key = match set.algorithm.as_str() {
+        "AES256" if set.key.is_some() => {
+            let message = "a KMS key cannot be given with AES256";
+            return Err(Refusal::new(400, "InvalidArgument", message).into());
+        }
+        "AES256" => None,
+        "aws:kms" | "aws:kms:dsse" => Some(key_arn(world, set.key.as_deref())),
+        _ => return Err(malformed("The algorithm is none that is known").into()),
     };
     buckets::put_encryption(world, &input.bucket, key)?;
+    ops::bucket_mut(world, &input.bucket)?.encryption = Some(set);
     plain(dto::PutBucketEncryptionOutput::default())
 }
 
@@ -238,6 +259,7 @@ pub(super) fn delete_encryption(
     request: S3Request<dto::DeleteBucketEncryptionInput>,
 ) -> S3Result<S3Response<dto::DeleteBucketEncryptionOutput>> {
     buckets::put_encryption(world, &request.input.bucket, None)?;
+    ops::bucket_mut(world, &request.input.bucket)?.encryption = None;
     plain(dto::DeleteBucketEncryptionOutput::default())
 }
 

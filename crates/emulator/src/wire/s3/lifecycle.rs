@@ -5,8 +5,8 @@ use s3s::{S3Request, S3Response, S3Result, dto};
 use super::fields::{millis, timestamp};
 use super::plain;
 use crate::world::lifecycle::{Expiration, Filter, Noncurrent, Rule, When, of, validate};
-use crate::world::ops::bucket;
 use crate::world::ops::bucket::put_lifecycle;
+use crate::world::ops::{bucket, bucket_mut};
 use crate::world::{Answer, Refusal, World};
 
 pub(super) fn put(
@@ -20,16 +20,39 @@ pub(super) fn put(
         rule.id = world.rng.uuid();
     }
     validate(&rules)?;
+    let minimum = input.transition_default_minimum_object_size;
+    let varies = match minimum.as_ref().map_or(ALL_CLASSES, |it| it.as_str()) {
+        ALL_CLASSES => false,
+        BY_CLASS => true,
+        _ => return Err(malformed("TransitionDefaultMinimumObjectSize is none of two").into()),
+    };
     put_lifecycle(world, &input.bucket, rules)?;
-    plain(dto::PutBucketLifecycleConfigurationOutput::default())
+    bucket_mut(world, &input.bucket)?.lifecycle_varies = varies;
+    plain(dto::PutBucketLifecycleConfigurationOutput {
+        transition_default_minimum_object_size: Some(minimum_of(varies)),
+    })
+}
+
+/// Which objects are too small to be moved: those of less than 128 KiB, or these only where the class is no
+/// archive (S3 User Guide: transitioning objects).
+const ALL_CLASSES: &str = "all_storage_classes_128K";
+const BY_CLASS: &str = "varies_by_storage_class";
+
+fn minimum_of(varies: bool) -> dto::TransitionDefaultMinimumObjectSize {
+    let name = if varies { BY_CLASS } else { ALL_CLASSES };
+    dto::TransitionDefaultMinimumObjectSize::from_static(name)
 }
 
 pub(super) fn get(
     world: &mut World,
     request: S3Request<dto::GetBucketLifecycleConfigurationInput>,
 ) -> S3Result<S3Response<dto::GetBucketLifecycleConfigurationOutput>> {
-    let rules = of(bucket(world, &request.input.bucket)?)?.iter().map(to_dto).collect();
-    plain(dto::GetBucketLifecycleConfigurationOutput { rules: Some(rules), ..Default::default() })
+    let bucket = bucket(world, &request.input.bucket)?;
+    let rules = of(bucket)?.iter().map(to_dto).collect();
+    plain(dto::GetBucketLifecycleConfigurationOutput {
+        rules: Some(rules),
+        transition_default_minimum_object_size: Some(minimum_of(bucket.lifecycle_varies)),
+    })
 }
 
 pub(super) fn delete(

@@ -137,9 +137,10 @@ pub(super) fn get_ownership(
     world: &mut World,
     request: S3Request<dto::GetBucketOwnershipControlsInput>,
 ) -> S3Result<S3Response<dto::GetBucketOwnershipControlsOutput>> {
-    let ownership = bucket(world, &request.input.bucket)?.ownership.clone();
-    // What a bucket has since 2023 unless told otherwise.
-    let ownership = ownership.unwrap_or_else(|| "BucketOwnerEnforced".to_owned());
+    let ownership = bucket(world, &request.input.bucket)?.ownership.clone().ok_or_else(|| {
+        let message = "The bucket ownership controls were not found";
+        Refusal::new(404, "OwnershipControlsNotFoundError", message)
+    })?;
     plain(dto::GetBucketOwnershipControlsOutput {
         ownership_controls: Some(dto::OwnershipControls {
             rules: vec![dto::OwnershipControlsRule { object_ownership: ownership.into() }],

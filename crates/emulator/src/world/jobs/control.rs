@@ -273,7 +273,15 @@ fn expire(world: &mut World, id: &str) {
     } else if job.status == Status::Suspended && since(job.suspended) > CONFIRMATION_MAX {
         let reason = "The job was not confirmed within 30 days";
         job.failures.push(super::JobFailure::new("ConfirmationTimeout", reason));
+        let at = job.suspended.map(|since| since.saturating_add(CONFIRMATION_MAX));
         enter(world, id, Status::Failed);
+        // It was then that it failed, whenever somebody looks.
+        if let Some(job) = world.jobs.jobs.get_mut(id) {
+            job.terminated = at;
+        }
+        if since(at) > MEMORY {
+            forget(world);
+        }
     }
 }
 

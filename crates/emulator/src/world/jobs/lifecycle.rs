@@ -128,7 +128,11 @@ fn conclude(world: &mut World, id: &str, end: Status) {
             if let Some(job) = world.jobs.jobs.get_mut(id) {
                 job.failures.push(failure);
             }
-            enter(world, id, Status::Failed);
+            if end == Status::Complete {
+                enter(world, id, Status::Failing);
+            }
+            // What was cancelled stays cancelled.
+            enter(world, id, if end == Status::Cancelled { end } else { Status::Failed });
         }
     }
 }

@@ -36,9 +36,11 @@ pub(super) fn write(world: &mut World, id: &str, mut run: Run) -> Result<(), Job
         let locks = bucket.lock.is_some_and(|lock| lock.default.is_some());
         !locks && report.expected_owner.as_ref().is_none_or(|owner| *owner == bucket.owner)
     });
-    let manifest = format!("{folder}/manifest.json");
+    let may = |name: &str| {
+        access::object(world, &role, "s3:PutObject", bucket, &format!("{folder}/{name}"))
+    };
     let allowed = world.iam.trusts(&role, BATCH_SERVICE)
-        && access::object(world, &role, "s3:PutObject", bucket, &manifest);
+        && ["manifest.json", "manifest.json.md5", "results/"].into_iter().all(may);
     if !owned || !allowed {
         return Err(unwritten());
     }

@@ -7,6 +7,7 @@ use super::operation::{self, Operation};
 use super::rows::Row;
 use crate::world::iam::BATCH_SERVICE;
 use crate::world::object::{ReplicationStatus, Version};
+use crate::world::ops::archive;
 use crate::world::ops::archive::archived;
 use crate::world::replication::rules::Rule;
 use crate::world::replication::{
@@ -101,6 +102,8 @@ fn attempt(
     }
     let place = (bucket, key);
     let failures = replicate(world, place, &version, &role, &rules, (true, false));
+    // An access that keeps it from sinking into an archive (S3 User Guide: how Intelligent-Tiering works).
+    archive::touch(world, bucket, key, version_id);
     // A replica that a job passes on stays a replica.
     let status = match (failures.is_empty(), version.is_replica) {
         (false, _) => ReplicationStatus::Failed,

@@ -18,6 +18,8 @@ use super::{Answer, Millis, Refusal, World, notification};
 const DAY: Millis = 86_400_000;
 /// The most rules of a bucket (S3 API Reference: PutBucketLifecycleConfiguration).
 const RULES_MAX: usize = 1_000;
+/// The most noncurrent versions that a rule keeps (S3 User Guide: lifecycle configuration elements).
+const KEEP_MAX: i32 = 100;
 /// Smaller objects stay where they are, unless a rule speaks of sizes (S3 User Guide: transitioning
 /// objects).
 const TRANSITION_MIN: u64 = 128 * 1024;
@@ -138,12 +140,70 @@ pub fn validate(rules: &[Rule]) -> Answer<()> {
                 return refuse("InvalidArgument", message);
             }
         }
+        check_combination(rule)?;
         let late = |when: &When| matches!(when, When::Days(days) if *days < 1);
         let expires = matches!(&rule.expiration, Some(Expiration::When(when)) if late(when));
         let early = rule.noncurrent.is_some_and(|it| it.days < 1);
         if expires || early || rule.abort_days.is_some_and(|days| days < 1) {
             return refuse("InvalidArgument", "Days must be a positive integer");
         }
+    }
+    Ok(())
+}
+
+/// What S3 does not let stand together in one rule; where the sentence is S3's own, it has been seen.
+fn check_combination(rule: &Rule) -> Answer<()> {
+    let request = |message: &str| Err(Refusal::new(400, "InvalidRequest", message));
+    let argument = |message: String| Err(Refusal::new(400, "InvalidArgument", message));
+    let filter = &rule.filter;
+    let sized = filter.larger_than.is_some() || filter.smaller_than.is_some();
+    if rule.abort_days.is_some() && !filter.tags.is_empty() {
+        return request("AbortIncompleteMultipartUpload cannot be specified with Tags.");
+    }
+    if rule.abort_days.is_some() && sized {
+        return request("AbortIncompleteMultipartUpload cannot be specified with Object Size.");
+    }
+    let markers = matches!(rule.expiration, Some(Expiration::ExpiredMarkers(_)));
+    if markers && !filter.tags.is_empty() {
+        return request("ExpiredObjectDeleteMarker cannot be specified with Tags.");
+    }
+    let current = rule.transitions.iter().filter_map(|(when, class)| match when {
+        When::Days(days) => Some((*days, class, "Days", "Transition")),
+        When::Date(_) => None,
+    });
+    let older = rule.noncurrent_transitions.iter();
+    let older =
+        older.map(|(it, class)| (it.days, class, "NoncurrentDays", "NoncurrentVersionTransition"));
+    let infrequent = |class: &str| matches!(class, "STANDARD_IA" | "ONEZONE_IA");
+    let early = current.chain(older).find(|(days, class, ..)| *days < 30 && infrequent(class));
+    if let Some((_, class, days, action)) = early {
+        return argument(format!(
+            "'{days}' in {action} action must be greater than or equal to 30 for storageClass '{class}'"
+        ));
+    }
+    if let Some(end) = rule.noncurrent
+        && rule.noncurrent_transitions.iter().any(|(it, _)| it.days >= end.days)
+    {
+        let message = "'NoncurrentDays' in the NoncurrentVersionExpiration action must be greater than 'NoncurrentDays' in the NoncurrentVersionTransition action";
+        return argument(message.to_owned());
+    }
+    let classes = |list: Vec<&String>| {
+        let distinct: std::collections::BTreeSet<_> = list.iter().collect();
+        distinct.len() < list.len()
+    };
+    if classes(rule.transitions.iter().map(|(_, class)| class).collect())
+        || classes(rule.noncurrent_transitions.iter().map(|(_, class)| class).collect())
+    {
+        return request("A rule moves objects into a storage class once at most");
+    }
+    let dated = |when: &When| matches!(when, When::Date(_));
+    let mut moments = rule.transitions.iter().map(|(when, _)| when);
+    if moments.clone().any(dated) && !moments.all(dated) {
+        return request("Days and Date cannot be mixed in the transitions of a rule");
+    }
+    let kept = rule.noncurrent_transitions.iter().map(|(it, _)| it).chain(&rule.noncurrent);
+    if kept.into_iter().any(|it| it.keep.is_some_and(|keep| keep > KEEP_MAX)) {
+        return argument(format!("'NewerNoncurrentVersions' must not be greater than {KEEP_MAX}"));
     }
     Ok(())
 }
@@ -197,7 +257,7 @@ fn apply(world: &mut World, name: &str, rule: &Rule) -> Millis {
         if !key.starts_with(prefix) {
             break;
         }
-        plan(rule, key, versions, &mut clock, &mut acts);
+        plan((rule, bucket.lifecycle_varies), key, versions, &mut clock, &mut acts);
     }
     // What is done now may be followed by more at the next midnight.
     let next = if acts.is_empty() { clock.next } else { clock.now };
@@ -222,7 +282,13 @@ impl Clock {
     }
 }
 
-fn plan(rule: &Rule, key: &str, versions: &[Version], clock: &mut Clock, acts: &mut Vec<Act>) {
+fn plan(
+    (rule, varies): (&Rule, bool),
+    key: &str,
+    versions: &[Version],
+    clock: &mut Clock,
+    acts: &mut Vec<Act>,
+) {
     let Some((current, older)) = versions.split_first() else {
         return;
     };
@@ -231,7 +297,9 @@ fn plan(rule: &Rule, key: &str, versions: &[Version], clock: &mut Clock, acts: &
         When::Date(date) => *date,
     };
     if current.is_delete_marker() {
-        let lone = older.is_empty() && rule.filter.tags.is_empty() && !is_held(current);
+        let filter = &rule.filter;
+        let any = filter.tags.is_empty() && filter.larger_than.is_none();
+        let lone = older.is_empty() && any && !is_held(current);
         let goes = match &rule.expiration {
             Some(Expiration::ExpiredMarkers(on)) => *on,
             Some(Expiration::When(when)) => lone && clock.is_due(at(when, current.modified)),
@@ -250,7 +318,7 @@ fn plan(rule: &Rule, key: &str, versions: &[Version], clock: &mut Clock, acts: &
         } else {
             let due = |(when, _): &&(When, String)| clock.is_due(at(when, current.modified));
             let due = rule.transitions.iter().filter(due).map(|(_, class)| class);
-            push_move(rule, key, current, due, acts);
+            push_move((rule, varies), key, current, due, acts);
         }
     }
     let mut superseded = current.modified;
@@ -270,7 +338,7 @@ fn plan(rule: &Rule, key: &str, versions: &[Version], clock: &mut Clock, acts: &
             } else {
                 let due = |(it, _): &&(Noncurrent, String)| applies(it, clock);
                 let due = rule.noncurrent_transitions.iter().filter(due).map(|(_, class)| class);
-                push_move(rule, key, version, due, acts);
+                push_move((rule, varies), key, version, due, acts);
             }
         }
         superseded = version.modified;
@@ -279,7 +347,7 @@ fn plan(rule: &Rule, key: &str, versions: &[Version], clock: &mut Clock, acts: &
 
 /// Moves a version to the deepest of the classes that are due, if that is deeper than its own.
 fn push_move<'a>(
-    rule: &Rule,
+    (rule, varies): (&Rule, bool),
     key: &str,
     version: &Version,
     due: impl Iterator<Item = &'a String>,
@@ -287,12 +355,14 @@ fn push_move<'a>(
 ) {
     // The whole iterator: what is not due yet says when it will be.
     let deepest = due.max_by_key(|class| depth(class));
-    let sized = rule.filter.larger_than.is_some()
-        || rule.filter.smaller_than.is_some()
-        || version.size() >= TRANSITION_MIN;
     let Some(class) = deepest.filter(|class| depth(class) > depth(&version.storage_class)) else {
         return;
     };
+    let is_archive = matches!(class.as_str(), "GLACIER" | "DEEP_ARCHIVE");
+    let sized = rule.filter.larger_than.is_some()
+        || rule.filter.smaller_than.is_some()
+        || (varies && is_archive)
+        || version.size() >= TRANSITION_MIN;
     if sized && !version.is_delete_marker() {
         let id = Arc::clone(&version.id);
         acts.push(Act::Move { key: key.to_owned(), id, class: class.clone() });
@@ -322,6 +392,11 @@ fn perform(world: &mut World, name: &str, act: Act) {
             if versioning == Versioning::Unversioned {
                 delete::forget(world, name, &key, "null", "LifecycleExpiration:Delete");
             } else if let Ok(id) = delete::mark(world, name, &key) {
+                let versions = world.buckets.get_mut(name).and_then(|it| it.keys.get_mut(&key));
+                let made = versions.and_then(|list| list.iter_mut().find(|it| *it.id == *id));
+                if let Some(marker) = made {
+                    marker.extra().by_lifecycle = true;
+                }
                 let event = "LifecycleExpiration:DeleteMarkerCreated";
                 notification::on_object(world, name, &key, &id, event);
             }

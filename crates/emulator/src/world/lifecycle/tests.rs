@@ -80,7 +80,7 @@ fn small_objects_stay_in_their_class() {
 #[test]
 fn an_object_sinks_and_never_rises() {
     let due = |days, class: &str| (When::Days(days), class.to_owned());
-    let transitions = vec![due(1, "GLACIER"), due(3, "STANDARD_IA"), due(9, "DEEP_ARCHIVE")];
+    let transitions = vec![due(1, "GLACIER"), due(3, "GLACIER_IR"), due(9, "DEEP_ARCHIVE")];
     let mut world = world(Rule { transitions, ..rule() });
     put(&mut world, "k", 200_000);
     let mut seen = Vec::new();

@@ -48,10 +48,13 @@ pub fn create(world: &mut World, name: &str, owner: &str, region: &str) -> Answe
         policy: None,
         tags: Tags::new(),
         default_kms_key: None,
+        encryption: None,
+        lifecycle_varies: false,
         lifecycle: Vec::new(),
         lock: None,
         public_access_block: None,
-        ownership: None,
+        // What a bucket has since 2023 unless told otherwise.
+        ownership: Some("BucketOwnerEnforced".to_owned()),
         tierings: Vec::new(),
         hard_deleted: Default::default(),
     };

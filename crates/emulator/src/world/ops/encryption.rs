@@ -10,11 +10,12 @@ use crate::world::{Answer, Bucket, Refusal, World};
 /// The encryption of a new version: what the request says, else the bucket's default, else SSE-S3.
 pub fn choose(bucket: &Bucket, asked: Option<Encryption>) -> Encryption {
     let default = || bucket.default_kms_key.clone();
+    let set = bucket.encryption.as_ref();
     asked.unwrap_or_else(|| {
         default().map_or(Encryption::S3, |key| Encryption::Kms {
             key,
-            dual: false,
-            bucket_key: false,
+            dual: set.is_some_and(|set| set.algorithm == "aws:kms:dsse"),
+            bucket_key: set.is_some_and(|set| set.bucket_key),
         })
     })
 }

@@ -4,6 +4,7 @@
 use super::{bucket, bucket_mut, get, no_such_version};
 use crate::world::bucket::Versioning;
 use crate::world::object::{Retention, Version};
+use crate::world::replication::{self, Trigger};
 use crate::world::{Answer, Millis, Refusal, World};
 
 const DAY: Millis = 86_400_000;
@@ -120,6 +121,8 @@ pub fn set_retention(
         return Err(Refusal::new(403, "AccessDenied", message));
     }
     version.extra().retention = retention;
+    let id = version.id.clone();
+    replication::on_write(world, name, key, &id, Trigger::Metadata);
     Ok(())
 }
 
@@ -133,7 +136,11 @@ pub fn set_legal_hold(
     version_id: Option<&str>,
     on: bool,
 ) -> Answer<()> {
-    locked(world, place, version_id)?.extra().legal_hold = on;
+    let version = locked(world, place, version_id)?;
+    let extra = version.extra();
+    (extra.legal_hold, extra.hold_of_source) = (on, false);
+    let id = version.id.clone();
+    replication::on_write(world, place.0, place.1, &id, Trigger::Metadata);
     Ok(())
 }
 

@@ -71,8 +71,10 @@ mod tests {
             put_versioning(&mut world, name, Versioning::Enabled).unwrap();
         }
         let rule = |at: i32| Arc::new(Rule::to_bucket(&format!("r{at}"), at, "dst"));
-        let config =
-            ReplicationConfig { role: "role".into(), rules: (0..rules).map(rule).collect() };
+        let config = ReplicationConfig {
+            role: "arn:aws:iam::111122223333:role/r".into(),
+            rules: (0..rules).map(rule).collect(),
+        };
         put_replication(&mut world, "src", Some(config)).unwrap();
         let tasks = world.agenda.iter().map(|(_, task)| match task {
             Task::BusEvent(event) => event.detail.clone(),

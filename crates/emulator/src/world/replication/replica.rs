@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::attempt::Subject;
 use super::rules::Rule;
-use crate::world::object::{Encryption, Extra, ReplicationStatus, Tags, Version};
-use crate::world::{World, notification};
+use crate::world::object::{Encryption, Extra, ReplicationStatus, Retention, Tags, Version};
+use crate::world::{Millis, World, notification};
 
 /// Puts the replica into the destination, or brings the one that is there up to date.
 pub(super) fn write(world: &mut World, subject: &Subject<'_>, rule: &Rule, with_tags: bool) {
-    let name = rule.destination.name();
+    let (name, now) = (rule.destination.name(), world.now());
     let Some(bucket) = world.buckets.get_mut(name) else {
         return;
     };
@@ -27,10 +27,7 @@ pub(super) fn write(world: &mut World, subject: &Subject<'_>, rule: &Rule, with_
         versions.iter_mut().find(|old| old.id == source.id && old.modified == source.modified)
     {
         old.content.clone_from(&source.content);
-        if let Some(lock) = lock_of(source) {
-            let extra = old.extra();
-            (extra.retention, extra.legal_hold) = (lock.retention, lock.legal_hold);
-        }
+        follow_locks(old, source, now);
         if with_tags {
             old.tags.clone_from(&source.tags);
         }
@@ -54,9 +51,38 @@ pub(super) fn write(world: &mut World, subject: &Subject<'_>, rule: &Rule, with_
 fn lock_of(source: &Version) -> Option<Box<Extra>> {
     let extra = source.extra.as_ref()?;
     let locked = extra.retention.is_some() || extra.legal_hold;
-    let lock =
-        Extra { retention: extra.retention, legal_hold: extra.legal_hold, ..Extra::default() };
+    let lock = Extra {
+        retention: extra.retention,
+        legal_hold: extra.legal_hold,
+        hold_of_source: extra.legal_hold,
+        ..Extra::default()
+    };
     locked.then(|| Box::new(lock))
+}
+
+/// Brings the locks of a replica up to date. Replication takes nothing away that somebody set at the destination,
+/// and no retention that still binds: it can be prolonged, and governance can become compliance (S3 User Guide:
+/// how S3 Object Lock works).
+fn follow_locks(replica: &mut Version, source: &Version, now: Millis) {
+    let (retention, hold) = match &source.extra {
+        Some(extra) => (extra.retention, extra.legal_hold),
+        None => (None, false),
+    };
+    if retention.is_none() && !hold && replica.extra.is_none() {
+        return;
+    }
+    let extra = replica.extra();
+    let weaker = |old: &Retention| {
+        retention.is_none_or(|new| new.until < old.until || (old.compliance && !new.compliance))
+    };
+    if extra.retention.filter(|old| now < old.until).is_none_or(|old| !weaker(&old)) {
+        extra.retention = retention;
+    }
+    if hold {
+        (extra.legal_hold, extra.hold_of_source) = (true, true);
+    } else if extra.hold_of_source {
+        (extra.legal_hold, extra.hold_of_source) = (false, false);
+    }
 }
 
 fn copy_of(source: &Version, rule: &Rule, with_tags: bool) -> Version {

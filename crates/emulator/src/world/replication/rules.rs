@@ -78,11 +78,6 @@ impl Filter {
         }
     }
 
-    /// Whether the rule is of the older version, without a `Filter`.
-    pub fn is_v1(&self) -> bool {
-        matches!(self, Self::V1(_))
-    }
-
     /// Whether the rule is of the newer version, with a `Filter`.
     pub fn is_v2(&self) -> bool {
         !matches!(self, Self::V1(_) | Self::Absent)

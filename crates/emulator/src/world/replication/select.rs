@@ -48,8 +48,17 @@ pub(crate) fn select(
 fn wants(rule: &Rule, key: &str, version: &Version, mode: Mode) -> bool {
     rule.enabled
         && key.starts_with(rule.filter.prefix())
-        && if version.is_delete_marker() { wants_marker(rule) } else { wants_object(rule, version) }
+        && if version.is_delete_marker() {
+            wants_marker(rule) && !is_by_lifecycle(version)
+        } else {
+            wants_object(rule, version)
+        }
         && (mode != Mode::Live { replica: true } || rule.replica_modifications == Some(true))
+}
+
+/// What a lifecycle rule made is not replicated (S3 User Guide: replicating delete markers between buckets).
+fn is_by_lifecycle(version: &Version) -> bool {
+    version.extra.as_ref().is_some_and(|extra| extra.by_lifecycle)
 }
 
 /// V1 rules replicate delete markers, V2 rules only when told to, tag rules never.

@@ -323,7 +323,10 @@ fn refused(code: &str, spoil: fn(&mut Rule, &mut Lab)) {
     let mut rule = Rule::to_bucket("r1", 1, "dst");
     spoil(&mut rule, &mut lab);
     let second = Rule::to_bucket("r2", 7, "dst");
-    let config = ReplicationConfig { role: "r".into(), rules: vec![rule.into(), second.into()] };
+    let config = ReplicationConfig {
+        role: "arn:aws:iam::111122223333:role/r".into(),
+        rules: vec![rule.into(), second.into()],
+    };
     let answer = replication::rules::validate(&lab.world, "src", &config);
     assert_eq!(answer.err().map_or(String::new(), |refusal| refusal.code), code);
 }
@@ -343,7 +346,8 @@ fn put_bucket_replication_refuses_with_the_right_code() {
     check("InvalidRequest", |rule, _| rule.priority = Some(7));
     check("InvalidRequest", |rule, _| rule.filter = Filter::V1("a".into()));
     check("InvalidRequest", |rule, _| rule.sse_kms = Some(true));
-    check("InvalidRequest", |rule, _| rule.destination.account = Some("999999999999".into()));
+    check("InvalidArgument", |rule, _| rule.destination.account = Some("999999999999".into()));
+    check("MalformedXML", |rule, _| rule.destination.storage_class = Some("OUTPOSTS".into()));
     check("InvalidArgument", |rule, _| rule.id = "r2".into());
     check("InvalidArgument", |rule, _| rule.id = "ü".into());
     check("InvalidArgument", |rule, _| rule.id = "x".repeat(256));

@@ -17,6 +17,18 @@ const ID_LEN_MAX: usize = 255;
 /// The only threshold that S3 takes (S3 User Guide: replication time control).
 const THRESHOLD_MINUTES: i32 = 15;
 
+/// The classes that a rule may name (S3 API Reference: Destination).
+const CLASSES: [&str; 8] = [
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "GLACIER_IR",
+];
+
 /// Whether the bucket `source` may have this configuration.
 ///
 /// # Errors
@@ -35,7 +47,7 @@ pub fn validate(world: &World, source: &str, config: &ReplicationConfig) -> Answ
     if config.rules.is_empty() || config.rules.len() > RULES_MAX {
         return malformed("A replication configuration has 1 to 1000 rules");
     }
-    if config.role.is_empty() || config.role.contains(char::is_control) {
+    if !is_role(&config.role) {
         return argument("Role must be the ARN of an IAM role");
     }
     for rule in &config.rules {
@@ -51,6 +63,19 @@ pub fn validate(world: &World, source: &str, config: &ReplicationConfig) -> Answ
         }
     }
     check_together(config)
+}
+
+/// `arn:aws:iam::ACCOUNT:role/NAME`, of any partition.
+fn is_role(arn: &str) -> bool {
+    let mut parts = arn.splitn(6, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    next() == "arn"
+        && next().starts_with("aws")
+        && next() == "iam"
+        && next().is_empty()
+        && !next().is_empty()
+        && next().strip_prefix("role/").is_some_and(|name| !name.is_empty())
+        && !arn.contains(char::is_control)
 }
 
 fn check_id(rule: &Rule) -> Answer<()> {
@@ -80,6 +105,18 @@ fn check_version(rule: &Rule) -> Answer<()> {
     if rule.priority.is_some_and(|priority| priority < 0) {
         return request("Priority must be a number from 0 to 2147483647");
     }
+    // The sentences are S3's own.
+    let newer = [
+        (rule.delete_markers.is_some(), "DeleteMarkerReplication"),
+        (rule.priority.is_some(), "Priority"),
+        (rule.destination.time_control.is_some(), "ReplicationTime"),
+        (rule.replica_modifications.is_some(), "ReplicaModifications"),
+    ];
+    if let Some((_, name)) = newer.iter().find(|(given, _)| *given && !rule.filter.is_v2()) {
+        return request(&format!(
+            "{name} cannot be used for this version of Cross Region Replication configuration schema. Please refer to S3 Developer Guide for more information."
+        ));
+    }
     if rule.filter.is_v2() && rule.priority.is_none() {
         return request("Priority must be specified when Filter is");
     }
@@ -106,10 +143,14 @@ fn check_destination(world: &World, source: &str, destination: &Destination) -> 
     if bucket.versioning != Versioning::Enabled {
         return request("Destination bucket must have versioning enabled");
     }
+    let class = destination.storage_class.as_deref().unwrap_or("STANDARD");
+    if !CLASSES.contains(&class) {
+        return malformed("StorageClass is none that a replica can have");
+    }
     match destination.account.as_deref() {
         Some("") => argument("Destination account must be 12 digits"),
         Some(account) if account != bucket.owner => {
-            request("Destination account does not own the destination bucket")
+            argument("Account must be the owner of the destination bucket")
         }
         None if destination.owner_override => {
             request("Account must be specified with AccessControlTranslation")
@@ -148,9 +189,14 @@ fn check_together(config: &ReplicationConfig) -> Answer<()> {
             return request("Rules with the same destination must have different priorities");
         }
     }
-    let has = |version: fn(&Filter) -> bool| config.rules.iter().any(|rule| version(&rule.filter));
-    if has(Filter::is_v1) && has(Filter::is_v2) {
+    let older = config.rules.iter().filter(|rule| !rule.filter.is_v2()).count();
+    if older > 0 && older < config.rules.len() {
         return request("Rules with Prefix and rules with Filter cannot be mixed");
+    }
+    let destinations: BTreeSet<&String> =
+        config.rules.iter().map(|rule| &rule.destination.bucket).collect();
+    if older > 0 && destinations.len() > 1 {
+        return request("Number of distinct destination bucket ARNs cannot exceed 1");
     }
     Ok(())
 }
