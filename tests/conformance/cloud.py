@@ -12,7 +12,10 @@ from collections import namedtuple
 import boto3
 import pytest
 import urllib3
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 SOURCE, DESTINATION, REPORTS = "source", "destination", "reports"
@@ -174,6 +177,17 @@ class Cloud:
             aws_access_key_id=key or self._key, aws_session_token=token,
             aws_secret_access_key=secret or self._secret,
         )
+
+    def raw(self, method, path, body=b"", service="s3", key=None, secret=None, **headers):
+        """A signed request that no client would send; underscores in the names of headers stand for
+        hyphens."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = AWSRequest(method, self.endpoint + path, headers=named, data=body)
+        signer = S3SigV4Auth if service == "s3" else SigV4Auth
+        keys = Credentials(key or self._key, secret or self._secret)
+        signer(keys, service, self.region).add_auth(request)
+        return self._http.request(method, self.endpoint + path, body=body, retries=False,
+                                  headers=dict(request.headers))
 
     def s3_of(self, account):
         """S3 as another account, if one is named."""
@@ -449,7 +463,7 @@ class Cloud:
         )
 
     def inventory(self, files, schema="Bucket, Key, VersionId", folder="inventory",
-                  suffix="csv"):
+                  suffix="csv", form="CSV"):
         """Writes an inventory report of several files, each of these bytes; returns it as a job
         names it."""
         listed = []
@@ -460,7 +474,7 @@ class Cloud:
                            "MD5checksum": written["ETag"].strip('"')})
         document = {
             "sourceBucket": SOURCE, "destinationBucket": arn(REPORTS), "version": "2016-11-30",
-            "creationTimestamp": str(self.now_ms()), "fileFormat": "CSV", "fileSchema": schema,
+            "creationTimestamp": str(self.now_ms()), "fileFormat": form, "fileSchema": schema,
             "files": listed,
         }
         key = f"{folder}/manifest.json"

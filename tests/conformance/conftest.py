@@ -21,11 +21,15 @@ os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 
 @pytest.fixture(scope="session")
-def cloud():
+def binary():
+    """The binary that is tested."""
+    built = Path(__file__).parents[2] / "target" / "debug" / "resilver"
+    return os.environ.get("RESILVER") or built
+
+
+@pytest.fixture(scope="session")
+def cloud(binary):
     """The running emulator. It has to end with exit code 0 when it is told to stop."""
-    binary = os.environ.get("RESILVER")
-    if not binary:
-        binary = Path(__file__).parents[2] / "target" / "debug" / "resilver"
     command = [binary, "local", "--listen", "127.0.0.1:0", "--json"]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cloud import (CSV_FORMAT, DESTINATION, GENERATED_FORMAT, INVENTORY_FORMAT, OTHER_ACCOUNT,
                    REPORTS, SOURCE, arn, generator, manifest_output, refusal, rule)
@@ -146,6 +147,10 @@ WRONG = {
     "a description of 257 characters": {"Description": "d" * 257},
     "an empty description": {"Description": ""},
     "51 tags": {"Tags": [{"Key": f"k{at}", "Value": "v"} for at in range(51)]},
+    "a role of 2049 characters": {
+        "RoleArn": "arn:aws:iam::111122223333:role/" + "r" * 2_018},
+    "an owner of the report bucket that is no account": {
+        "Report": {"Enabled": False, "ExpectedBucketOwner": "somebody"}},
 }
 
 
@@ -167,6 +172,9 @@ WRONG_REPORTS = {
     "an unknown scope": {"ReportScope": "Everything"},
     "an empty prefix": {"Prefix": ""},
     "a prefix of 513 characters": {"Prefix": "p" * 513},
+    "the ARN of a bucket with a name of 2 characters": {"Bucket": arn("ab")},
+    "the ARN of a bucket with a space in its name": {"Bucket": arn("re ports")},
+    "an expected owner of 11 digits": {"ExpectedBucketOwner": "11112222333"},
     "no word on whether it is enabled": {"Enabled": None},
 }
 
@@ -194,6 +202,9 @@ WRONG_MANIFESTS = {
         "Spec": csv_spec("Bucket", "Key"), "Location": {**LOCATION, "ObjectArn": arn(REPORTS)}},
     "a location without an ETag": {
         "Spec": csv_spec("Bucket", "Key"), "Location": {"ObjectArn": LOCATION["ObjectArn"]}},
+    "an ETag of 1025 characters": {
+        "Spec": csv_spec("Bucket", "Key"), "Location": {**LOCATION, "ETag": "e" * 1_025}},
+    "a field twice": {"Spec": csv_spec("Bucket", "Key", "Key"), "Location": LOCATION},
 }
 
 
@@ -230,6 +241,17 @@ WRONG_GENERATORS = {
     "a manifest bucket's name": wrong_generator(keep=True, output=manifest_output(Bucket="b")),
     "an empty manifest prefix": wrong_generator(
         keep=True, output=manifest_output(ManifestPrefix="")),
+    "an empty prefix": wrong_generator(KeyNameConstraint={"MatchAnyPrefix": [""]}),
+    "an empty suffix": wrong_generator(KeyNameConstraint={"MatchAnySuffix": [""]}),
+    "a substring of 1025 characters": wrong_generator(
+        KeyNameConstraint={"MatchAnySubstring": ["k" * 1_025]}),
+    "no encryption in a list of them": wrong_generator(MatchAnyObjectEncryption=[]),
+    "an alias of a key": wrong_generator(MatchAnyObjectEncryption=[
+        {"SSEKMS": {"KmsKeyArn": "arn:aws:kms:us-east-1:111122223333:alias/key"}}]),
+    "an owner of the source that is no account": {"S3JobManifestGenerator": {
+        **wrong_generator()["S3JobManifestGenerator"], "ExpectedBucketOwner": "somebody"}},
+    "an owner of the manifest bucket that is no account": wrong_generator(
+        keep=True, output=manifest_output(ExpectedManifestBucketOwner="1111-2222-3333")),
 }
 
 
@@ -238,6 +260,41 @@ def test_create_job_refuses_a_wrong_generator(pair, made):
     pair.replicate()
     request = pair.job_request(ManifestGenerator=made)
     assert refusal(pair.s3control.create_job, **request).code == "BadRequestException"
+
+
+def tag(key, value="v"):
+    return {"Key": key, "Value": value}
+
+
+WRONG_TAGS = {
+    "an empty key": [tag("")],
+    "a key of 129 characters": [tag("k" * 129)],
+    "a value of 257 characters": [tag("k", "v" * 257)],
+    "a key of AWS": [tag("aws:key")],
+    "a key twice": [tag("k", "1"), tag("k", "2")],
+    "a key with a character that it may not have": [tag("<k>")],
+    "a value with a character that it may not have": [tag("k", "v;")],
+}
+wrong_tags = pytest.mark.parametrize("tags", WRONG_TAGS.values(), ids=WRONG_TAGS.keys())
+
+
+@wrong_tags
+def test_create_job_refuses_a_wrong_tag(pair, tags):
+    """S3 API Reference, "S3Tag"; S3 User Guide, "Controlling access and labeling jobs using
+    tags"."""
+    pair.replicate()
+    request = pair.job_request(Tags=tags)
+    assert refusal(pair.s3control.create_job, **request).code == "BadRequestException"
+    assert pair.states() == {}
+
+
+@wrong_tags
+def test_a_wrong_tag_leaves_a_job_with_those_that_it_has(pair, tags):
+    pair.replicate()
+    names = {"AccountId": pair.account, "JobId": pair.create_job(Tags=[tag("app")])}
+    refused = refusal(pair.s3control.put_job_tagging, **names, Tags=tags)
+    assert refused.status == 400
+    assert pair.s3control.get_job_tagging(**names)["Tags"] == [tag("app")]
 
 
 def test_create_job_refuses_a_manifest_beside_a_generator(pair):
@@ -260,6 +317,14 @@ def test_create_job_refuses_a_request_with_neither_of_them(pair):
 def test_create_job_takes_what_is_just_within_the_limits(pair, changes):
     pair.replicate()
     assert pair.state(pair.create_job(**changes)) == "New"
+
+
+def test_a_description_may_have_several_lines(pair):
+    pair.replicate()
+    job_id = pair.create_job(Description="one\ntwo")
+    assert pair.job(job_id)["Description"] == "one\ntwo"
+    listed, = pair.s3control.list_jobs(AccountId=pair.account)["Jobs"]
+    assert listed["Description"] == "one\ntwo"
 
 
 def test_the_same_request_under_the_same_token_is_the_same_job(pair):
@@ -342,6 +407,47 @@ def test_jobs_are_listed_page_by_page(pair):
     assert {job_id for page in pages for job_id in page} == made
 
 
+def pages(pair, between, **members):
+    """The ids on the pages of two jobs each; `between` is called after the first of them."""
+    ids, token = [], {}
+    while True:
+        page = pair.s3control.list_jobs(AccountId=pair.account, MaxResults=2, **members, **token)
+        ids += [job["JobId"] for job in page["Jobs"]]
+        if "NextToken" not in page:
+            return ids
+        if not token:
+            between(list(ids))
+        token = {"NextToken": page["NextToken"]}
+
+
+def test_a_job_that_is_created_between_two_pages_doubles_none(pair):
+    pair.replicate()
+    made = {pair.create_job() for _ in range(5)}
+    told = pages(pair, lambda _: [pair.create_job() for _ in range(3)])
+    assert len(told) == len(set(told))
+    assert made <= set(told)
+
+
+def test_a_job_that_is_cancelled_between_two_pages_hides_none(pair):
+    pair.replicate()
+    made = {pair.create_job() for _ in range(5)}
+
+    def cancel(job_ids):
+        for job_id in job_ids:
+            pair.ask(job_id, "Cancelled")
+
+    told = pages(pair, cancel, JobStatuses=["New"])
+    assert len(told) == len(set(told))
+    assert set(told) == made
+
+
+@pytest.mark.parametrize("number", [0, 1_001])
+def test_a_page_has_1_to_1000_jobs(pair, number):
+    """S3 API Reference, "ListJobs"."""
+    refused = refusal(pair.s3control.list_jobs, AccountId=pair.account, MaxResults=number)
+    assert (refused.code, refused.status) == ("InvalidRequestException", 400)
+
+
 def test_jobs_are_listed_by_their_state(pair):
     pair.put("k")
     pair.replicate()
@@ -383,6 +489,16 @@ def test_a_job_that_is_not_there_is_not_found(pair, call):
                       JobId="00000000-0000-0000-0000-000000000000", **members)
     assert refused.status == 404
     assert refused.code in ("NotFoundException", "NoSuchJob", "NoSuchJobException")
+
+
+@pytest.mark.parametrize("call, members", [
+    ("describe_job", {"JobId": "00000000-0000-0000-0000-000000000000"}), ("create_job", {}),
+])
+def test_an_error_tells_the_id_of_its_request(pair, call, members):
+    """S3 API Reference, "REST error responses"."""
+    with pytest.raises(ClientError) as raised:
+        getattr(pair.s3control, call)(AccountId=pair.account, **members)
+    assert raised.value.response["ResponseMetadata"]["RequestId"]
 
 
 def test_the_cli_creates_a_job_over_a_manifest_of_ones_own(pair):

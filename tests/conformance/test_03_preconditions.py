@@ -158,7 +158,9 @@ def test_a_manifest_that_changed_after_create_job_fails_the_job(pair):
 def test_an_etag_that_is_none_fails_the_job(pair):
     manifest = one_row(pair)
     manifest["Location"]["ETag"] = "nonsense"
-    assert why(pair.run_job(Manifest=manifest)) == "ETag format is invalid"
+    job = pair.run_job(Manifest=manifest)
+    assert why(job) == "ETag format is invalid"
+    assert job["FailureReasons"][0]["FailureCode"] == "InvalidManifestContent"
 
 
 def test_a_manifest_under_a_kms_key_fails_the_job(pair):
@@ -188,6 +190,14 @@ def test_a_manifest_under_a_key_of_the_customer_fails_the_job(pair):
                        SSECustomerKey=base64.b64encode(key).decode(),
                        SSECustomerKeyMD5=base64.b64encode(hashlib.md5(key).digest()).decode())
     assert why(pair.run_job(Manifest=manifest))
+
+
+@pytest.mark.parametrize("name", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_manifest_fails_the_job(pair, name):
+    """S3 API Reference, "GetObject": an archived object cannot be read before it is restored."""
+    job = pair.run_job(Manifest=one_row(pair, StorageClass=name))
+    assert why(job)
+    assert job["FailureReasons"][0]["FailureCode"] == "ManifestReadForbidden"
 
 
 @pytest.mark.parametrize("fields, missing", [
@@ -223,12 +233,31 @@ def test_a_malformed_manifest_fails_the_job_as_a_whole(pair, text, reason):
     assert not pair.has_report(job), "no task, no report"
 
 
+@pytest.mark.parametrize("text", [
+    "\ufeff{row}\n", "{row}\n\n{row}\n", "{row}\n\n", '"source","k","null"\n\n{row}\n',
+    "{row}\r\n\r\n{row}\r\n",
+], ids=["a byte order mark", "a blank line", "a blank line at the end",
+        "a blank line after a quoted one", "a blank line of CRLF"])
+def test_a_manifest_with_a_byte_order_mark_or_a_blank_line_fails_the_job(pair, text):
+    """S3 User Guide, "Troubleshooting S3 Batch Operations": Manifest file format."""
+    version = pair.put("k")
+    pair.replicate()
+    text = text.format(row=f"{SOURCE},k,{version}")
+    job = pair.run_job(Manifest=pair.manifest(text.encode()))
+    assert why(job)
+    assert job["FailureReasons"][0]["FailureCode"] == "InvalidManifestContent"
+    assert pair.status_of("k") is None, "no task ran"
+
+
 @pytest.mark.parametrize("row, reason", [
     (("source", "", "null"), "Invalid object key format"),
     (("source", "k" * 1_025, "null"), "Invalid object key format"),
     (("source", "%FF", "null"), "Invalid object key format"),
+    (("source", "100%", "null"), "Invalid object key format"),
+    (("source", "a%2G", "null"), "Invalid object key format"),
     (("source", "k", "v" * 1_025), "Invalid version ID format"),
-], ids=["an empty key", "a key of 1025 bytes", "a key that is not UTF-8", "a long version id"])
+], ids=["an empty key", "a key of 1025 bytes", "a key that is not UTF-8", "a lone percent sign",
+        "a percent sign before no number", "a long version id"])
 def test_a_manifest_with_an_impossible_row_fails_the_job(pair, row, reason):
     pair.replicate()
     assert why(pair.run_job(Manifest=pair.manifest([row]))) == reason

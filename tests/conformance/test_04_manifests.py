@@ -182,6 +182,19 @@ def test_a_generated_manifest_can_be_fed_to_a_later_job(pair):
     assert pair.versions() == versions
 
 
+def test_the_keys_of_a_generated_manifest_are_encoded_as_those_of_an_inventory(pair):
+    versions = {key: pair.put(key) for key in ("a b", "a+b", "ä/ö")}
+    pair.replicate()
+    first = pair.run_job(ManifestGenerator=generator(output=manifest_output()))
+    texts = {("a+b", versions["a b"]), ("a%2Bb", versions["a+b"]),
+             ("%C3%A4/%C3%B6", versions["ä/ö"])}
+    assert listed(pair, first) == tasks(pair, first) == texts
+    location = first["GeneratedManifestDescriptor"]["Location"]
+    second = pair.run_job(Manifest={"Spec": {"Format": INVENTORY_FORMAT}, "Location": location})
+    assert tasks(pair, second) == texts
+    assert {row.status for row in pair.rows(second)} == {"succeeded"}
+
+
 def test_a_generated_manifest_goes_into_a_bucket_of_the_same_region_only(pair):
     """S3 API Reference, "S3ManifestOutputLocation"."""
     pair.bucket("faraway", region="eu-west-1")
@@ -234,7 +247,7 @@ def test_the_fields_of_a_manifest_stand_in_any_order(pair, fields):
 @pytest.mark.parametrize("key, text", [
     ("a b", "a%20b"), ("a+b", "a%2Bb"), ("100%", "100%25"), ("a,b", "a%2Cb"),
     ("ä/ö", "%C3%A4/%C3%B6"), ("a\nb", "a%0Ab"), ('say "x"', "say%20%22x%22"),
-    ("a%20b", "a%2520b"), ("a/b/c", "a%2Fb%2Fc"),
+    ("a%20b", "a%2520b"), ("a/b/c", "a%2Fb%2Fc"), ("a+b", "a+b"),
 ], ids=lambda text: repr(text))
 def test_the_keys_of_a_manifest_are_url_encoded(pair, key, text):
     version = pair.put(key)
@@ -336,6 +349,30 @@ def test_an_inventory_report_has_its_schema_in_itself(pair):
     job = pair.run_job(Manifest=pair.inventory([row.encode()], schema))
     assert pair.row(job).status == "succeeded"
     assert pair.versions() == {("a b", version)}
+
+
+@pytest.mark.parametrize("text, key", [("a+b", "a b"), ("a%2Bb", "a+b")])
+def test_the_keys_of_an_inventory_report_are_encoded_as_a_form(pair, text, key):
+    """S3 User Guide, "Amazon S3 Inventory list": the key name is URL-encoded and must be decoded.
+    What S3 writes for a space is a plus."""
+    version = pair.put(key)
+    pair.replicate()
+    job = pair.run_job(Manifest=pair.inventory([csv_of([(SOURCE, text, version)]).encode()]))
+    row = pair.row(job)
+    assert (row.key, row.status) == (text, "succeeded")
+    assert pair.versions() == {(key, version)}
+
+
+@pytest.mark.parametrize("form", ["ORC", "Parquet"])
+def test_an_inventory_report_in_another_format_fails_the_job(pair, form):
+    """S3 User Guide, "Specifying a manifest": inventory reports have to be in CSV."""
+    version = pair.put("k")
+    pair.replicate()
+    files = [csv_of([(SOURCE, "k", version)]).encode()]
+    job = pair.run_job(Manifest=pair.inventory(files, form=form))
+    assert job["Status"] == "Failed"
+    assert [each["FailureCode"] for each in job["FailureReasons"]] == ["InvalidManifestContent"]
+    assert pair.status_of("k") is None
 
 
 def test_an_inventory_report_may_lie_under_a_kms_key(pair):

@@ -217,6 +217,18 @@ def test_an_object_has_to_be_of_the_encryption(every_encryption, filters, expect
     assert chosen(pair, MatchAnyObjectEncryption=[filters]) == expected
 
 
+@pytest.mark.parametrize("members", [
+    {"MatchAnyStorageClass": ["STANDARD"]}, {"MatchAnyObjectEncryption": [{"SSES3": {}}]},
+    {"ObjectSizeLessThanBytes": 10},
+], ids=lambda members: next(iter(members)))
+def test_a_delete_marker_has_no_class_no_encryption_and_no_size(pair, members):
+    pair.put("k")
+    pair.delete("gone")
+    pair.replicate(rule(markers=True))
+    assert chosen(pair) == {"k", "gone"}
+    assert chosen(pair, **members) == {"k"}
+
+
 # Together, and none.
 
 def test_an_object_has_to_meet_all_of_the_filter(pair):

@@ -1,8 +1,10 @@
 """The life of a job (S3 User Guide, "Tracking job status and completion reports")."""
 
+from datetime import timedelta
+
 import pytest
 
-from cloud import generator, refusal
+from cloud import REPORTS, arn, generator, refusal
 
 REACHED = ["New", "Preparing", "Ready", "Active", "Completing", "Complete"]
 
@@ -109,6 +111,25 @@ def test_a_job_that_is_not_confirmed_within_30_days_fails(slow):
     assert refusal(slow.ask, job_id, "Ready").code == "JobStatusException"
 
 
+@pytest.mark.parametrize("days", [31, 100])
+def test_a_job_that_nobody_confirmed_ended_after_30_days_whenever_one_looks(slow, days):
+    job_id = slow.create_job(Manifest=slow.long_manifest(1), ConfirmationRequired=True)
+    slow.wait_for(job_id, "Suspended")
+    slow.advance(days=days)
+    job = slow.job(job_id)
+    assert job["Status"] == "Failed"
+    assert job["TerminationDate"] - job["SuspendedDate"] == timedelta(days=30)
+
+
+def test_a_job_that_nobody_confirmed_is_forgotten_90_days_after_it_ended(slow):
+    job_id = slow.create_job(Manifest=slow.long_manifest(1), ConfirmationRequired=True)
+    slow.wait_for(job_id, "Suspended")
+    slow.advance(days=119)
+    assert slow.state(job_id) == "Failed"
+    slow.advance(days=2)
+    assert refusal(slow.job, job_id).status == 404
+
+
 # Progress.
 
 def test_the_progress_of_a_job_can_be_followed(slow):
@@ -188,6 +209,38 @@ def test_a_report_is_there_as_soon_as_its_job_is_complete(slow):
     slow.wait_for(job_id, "Completing")
     slow.wait_for(job_id, "Complete")
     assert len(slow.rows(slow.job(job_id))) == 5
+
+
+def test_a_job_whose_report_cannot_be_written_passes_through_failing(pair):
+    url = pair.on_bus({"detail": {"eventName": ["JobStatusChanged"]}})
+    pair.replicate()
+    pair.forbid("batch", "s3:PutObject")
+    job = pair.run_job(Manifest=pair.long_manifest(1))
+    pair.settle()
+    assert job["Status"] == "Failed"
+    states = {event["detail"]["serviceEventDetails"]["status"] for event in pair.messages(url)}
+    assert states == {"Preparing", "Ready", "Active", "Completing", "Failing", "Failed"}
+
+
+def test_a_cancelled_job_whose_report_cannot_be_written_stays_cancelled(slow):
+    slow.forbid("batch", "s3:PutObject")
+    job_id = slow.create_job(Manifest=slow.long_manifest(50))
+    slow.wait_for(job_id, "Active")
+    slow.advance(minutes=2)
+    slow.ask(job_id, "Cancelled")
+    job = slow.finish(job_id)
+    assert job["Status"] == "Cancelled"
+    assert job["ProgressSummary"]["NumberOfTasksSucceeded"] == 10
+    assert not slow.has_report(job)
+
+
+def test_a_report_whose_results_may_not_be_written_cannot_be_written(pair):
+    pair.replicate()
+    pair.forbid("batch", "s3:PutObject", arn(REPORTS, "*/results/*"))
+    job = pair.run_job(Manifest=pair.long_manifest(1))
+    assert job["Status"] == "Failed"
+    assert [each["FailureCode"] for each in job["FailureReasons"]] == ["JobReportWriteFailed"]
+    assert not pair.has_report(job)
 
 
 # The priority.

@@ -375,6 +375,87 @@ def test_a_lock_is_replicated_with_its_object(locked):
         assert replica[member] == source[member], member
 
 
+def retain(pair, bucket, mode, year, **members):
+    """Sets the retention of the one key."""
+    pair.s3.put_object_retention(Bucket=bucket, Key="k", **members, Retention={
+        "Mode": mode, "RetainUntilDate": f"{year}-01-01T00:00:00Z"})
+
+
+def hold(pair, bucket, status):
+    """Sets or lifts the legal hold of the one key."""
+    pair.s3.put_object_legal_hold(Bucket=bucket, Key="k", LegalHold={"Status": status})
+
+
+def lock_of_replica(pair):
+    """The retention and the legal hold of the replica; None where it has none."""
+    head = pair.head("k", DESTINATION)
+    until = head.get("ObjectLockRetainUntilDate")
+    return (head.get("ObjectLockMode"), until and until.year,
+            head.get("ObjectLockLegalHoldStatus"))
+
+
+@pytest.mark.parametrize("mode, year, expected", [
+    ("COMPLIANCE", 2120, ("COMPLIANCE", 2120)), ("COMPLIANCE", 2130, ("COMPLIANCE", 2130)),
+    ("GOVERNANCE", 2130, ("GOVERNANCE", 2130)),
+], ids=["a stricter mode", "a stricter and longer one", "a longer one"])
+def test_to_replicate_again_does_not_weaken_the_retention_of_a_replica(
+        locked, mode, year, expected):
+    """S3 User Guide, "Object Lock considerations": replication keeps what protects a replica."""
+    locked.replicate()
+    locked.put("k", ChecksumAlgorithm="CRC32", **RETENTION)
+    locked.settle()
+    retain(locked, DESTINATION, mode, year, BypassGovernanceRetention=True)
+    assert locked.row(locked.run_job()).status == "succeeded"
+    locked.tag("k", a="1")
+    locked.settle()
+    assert locked.tags_of("k", DESTINATION) == {"a": "1"}
+    assert lock_of_replica(locked)[:2] == expected
+
+
+def test_a_lock_that_an_existing_version_is_given_is_replicated_live(locked):
+    """S3 User Guide, "What does Amazon S3 replicate?": Object Lock retention information."""
+    locked.replicate()
+    locked.put("k")
+    locked.settle()
+    retain(locked, SOURCE, "GOVERNANCE", 2120)
+    locked.settle()
+    assert lock_of_replica(locked) == ("GOVERNANCE", 2120, None)
+    hold(locked, SOURCE, "ON")
+    locked.settle()
+    assert lock_of_replica(locked) == ("GOVERNANCE", 2120, "ON")
+    assert locked.status_of("k") == "COMPLETED"
+
+
+@pytest.fixture
+def lifted(locked):
+    """A replica whose hold came from the source and was lifted there."""
+    locked.replicate()
+    locked.put("k", ChecksumAlgorithm="CRC32", **HOLD)
+    locked.settle()
+    assert lock_of_replica(locked) == (None, None, "ON")
+    hold(locked, SOURCE, "OFF")
+    locked.settle()
+    return locked
+
+
+def test_a_hold_of_the_source_is_lifted_at_the_replica_too(lifted):
+    version = lifted.head("k")["VersionId"]
+    assert lock_of_replica(lifted)[2] != "ON"
+    lifted.s3.delete_object(Bucket=DESTINATION, Key="k", VersionId=version)
+    assert lifted.versions() == set()
+
+
+def test_a_hold_that_was_set_at_the_destination_stays(lifted):
+    assert lock_of_replica(lifted)[2] != "ON"
+    hold(lifted, DESTINATION, "ON")
+    hold(lifted, SOURCE, "OFF")
+    lifted.tag("k", a="1")
+    lifted.settle()
+    assert lifted.row(lifted.run_job()).status == "succeeded"
+    assert lifted.tags_of("k", DESTINATION) == {"a": "1"}
+    assert lock_of_replica(lifted)[2] == "ON"
+
+
 def test_a_destination_without_object_lock_fails_what_comes_from_a_bucket_with_it(pair):
     url = pair.listen()
     pair.permit("replication", allow(["s3:GetObjectRetention", "s3:GetObjectLegalHold"],

@@ -127,6 +127,23 @@ def test_an_archive_tier_is_not_eligible_until_it_is_restored(pair, tier, days):
     assert pair.versions() == {("k", version)}
 
 
+def test_a_job_counts_as_an_access_to_an_object_in_intelligent_tiering(pair):
+    """S3 User Guide, "How S3 Intelligent-Tiering works": what is read stays in the Frequent Access
+    tier, or goes back into it."""
+    pair.s3.put_bucket_intelligent_tiering_configuration(
+        Bucket=SOURCE, Id="archive", IntelligentTieringConfiguration={
+            "Id": "archive", "Status": "Enabled",
+            "Tierings": [{"AccessTier": "ARCHIVE_ACCESS", "Days": 90}]})
+    pair.put("k", b"text" * 50_000, StorageClass="INTELLIGENT_TIERING")
+    pair.replicate()
+    pair.advance(days=60)
+    assert pair.row(pair.run_job()).status == "succeeded"
+    pair.advance(days=60)
+    assert "ArchiveStatus" not in pair.head("k")
+    pair.advance(days=32)
+    assert pair.head("k")["ArchiveStatus"] == "ARCHIVE_ACCESS"
+
+
 # Deletions by version id.
 
 def test_a_deletion_by_version_id_is_not_replicated(pair):
@@ -157,6 +174,20 @@ def test_a_replica_deleted_by_its_version_id_stays_deleted(pair):
     pair.s3.delete_object(Bucket=DESTINATION, Key="k", VersionId=version)
     job = pair.run_job(ManifestGenerator=generator("COMPLETED"))
     assert pair.row(job).code == "DstObjectHardDeleted"
+    assert pair.versions() == set()
+
+
+def test_a_replica_deleted_by_its_version_id_is_not_made_again_by_new_tags(pair):
+    url = pair.listen()
+    pair.replicate()
+    version = pair.put("k")
+    pair.settle()
+    pair.s3.delete_object(Bucket=DESTINATION, Key="k", VersionId=version)
+    for number in range(3):
+        pair.tag("k", number=str(number))
+        pair.settle()
+        assert pair.reasons(url) == ["DstVersionNotFound"], number
+    assert pair.status_of("k") == "FAILED"
     assert pair.versions() == set()
 
 
@@ -298,6 +329,19 @@ def test_a_delete_marker_of_a_lifecycle_is_not_replicated(pair, made):
     assert pair.keys(SOURCE) == set() and len(pair.markers(SOURCE)) == 1
     pair.settle()
     assert pair.keys() == {"k"} and pair.markers() == set()
+
+
+def test_a_delete_marker_of_a_lifecycle_is_not_eligible_for_a_job(pair):
+    pair.replicate(rule(markers=True))
+    version = pair.put("k")
+    pair.settle()
+    pair.lifecycle(SOURCE, Expiration={"Days": 10})
+    pair.advance(days=13)
+    (_, marker), = pair.markers(SOURCE)
+    rows = pair.rows(pair.run_job())
+    assert [(row.version, row.status) for row in rows] == [(version, "succeeded")]
+    assert task(pair, "k", marker).code == "SrcObjectNotEligible"
+    assert pair.markers() == set()
 
 
 def test_what_concerns_the_bucket_is_not_replicated(pair):

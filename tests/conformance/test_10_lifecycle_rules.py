@@ -146,6 +146,82 @@ def test_an_expired_marker_cannot_be_asked_for_beside_days(pair):
     assert (refused.code, refused.status) == ("MalformedXML", 400)
 
 
+TAGGED, SIZED = {"Tag": {"Key": "a", "Value": "1"}}, {"ObjectSizeGreaterThan": 1}
+ABORTS = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
+REQUEST, ARGUMENT = "InvalidRequest", "InvalidArgument"
+WRONG = {
+    "an aborted upload with a tag": (REQUEST, {"Filter": TAGGED, **ABORTS}),
+    "an aborted upload with a size": (REQUEST, {"Filter": SIZED, **ABORTS}),
+    "an expired marker with a tag": (REQUEST, {"Filter": TAGGED, **EXPIRED_MARKERS}),
+    "infrequent access before 30 days": (ARGUMENT, {
+        "Transitions": [{"Days": 29, "StorageClass": "STANDARD_IA"}]}),
+    "infrequent access in one zone before 30 noncurrent days": (ARGUMENT, {
+        "NoncurrentVersionTransitions": [{"NoncurrentDays": 29, "StorageClass": "ONEZONE_IA"}]}),
+    "a noncurrent end with its transition": (ARGUMENT, {
+        "NoncurrentVersionTransitions": [{"NoncurrentDays": 40, "StorageClass": "GLACIER"}],
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 40}}),
+    "two transitions to one class": (REQUEST, {
+        "Transitions": [{"Days": 40, "StorageClass": "GLACIER"},
+                        {"Days": 50, "StorageClass": "GLACIER"}]}),
+    "101 noncurrent versions that stay": (ARGUMENT, {
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1, "NewerNoncurrentVersions": 101}}),
+}
+
+
+@pytest.mark.parametrize("code, members", WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_lifecycle_rule_is_refused(pair, code, members):
+    """S3 User Guide, "Lifecycle configuration elements" and "Transitioning objects"."""
+    refused = refusal(pair.lifecycle, SOURCE, **members)
+    assert (refused.code, refused.status) == (code, 400)
+    refused = refusal(pair.s3.get_bucket_lifecycle_configuration, Bucket=SOURCE)
+    assert refused.code == "NoSuchLifecycleConfiguration"
+
+
+@pytest.mark.parametrize("members", [
+    {"Transitions": [{"Days": 30, "StorageClass": "STANDARD_IA"}]},
+    {"NoncurrentVersionTransitions": [{"NoncurrentDays": 40, "StorageClass": "GLACIER"}],
+     "NoncurrentVersionExpiration": {"NoncurrentDays": 41, "NewerNoncurrentVersions": 100}},
+], ids=["infrequent access at 30 days", "a noncurrent end after its transition"])
+def test_a_lifecycle_rule_just_within_the_limits_is_taken(pair, members):
+    pair.lifecycle(SOURCE, **members)
+    told, = pair.s3.get_bucket_lifecycle_configuration(Bucket=SOURCE)["Rules"]
+    assert {name: told[name] for name in members} == members
+
+
+def transition(pair, name, **members):
+    """A lifecycle that moves everything after 30 days; returns what it is told of small objects."""
+    made = {"ID": "move", "Status": "Enabled", "Filter": {"Prefix": ""},
+            "Transitions": [{"Days": 30, "StorageClass": name}]}
+    answer = pair.s3.put_bucket_lifecycle_configuration(
+        Bucket=SOURCE, LifecycleConfiguration={"Rules": [made]}, **members)
+    return answer["TransitionDefaultMinimumObjectSize"]
+
+
+ALL_CLASSES, BY_CLASS = "all_storage_classes_128K", "varies_by_storage_class"
+
+
+@pytest.mark.parametrize("given", [None, ALL_CLASSES, BY_CLASS])
+def test_a_lifecycle_tells_what_is_too_small_to_be_moved(pair, given):
+    """S3 API Reference, "PutBucketLifecycleConfiguration": TransitionDefaultMinimumObjectSize."""
+    members = {"TransitionDefaultMinimumObjectSize": given} if given else {}
+    assert transition(pair, "GLACIER", **members) == (given or ALL_CLASSES)
+    told = pair.s3.get_bucket_lifecycle_configuration(Bucket=SOURCE)
+    assert told["TransitionDefaultMinimumObjectSize"] == (given or ALL_CLASSES)
+
+
+@pytest.mark.parametrize("given, name, moved", [
+    (BY_CLASS, "GLACIER", True), (BY_CLASS, "DEEP_ARCHIVE", True),
+    (BY_CLASS, "STANDARD_IA", False), (ALL_CLASSES, "GLACIER", False),
+])
+def test_a_small_object_is_moved_into_an_archive_where_that_varies_by_class(
+        pair, given, name, moved):
+    """S3 User Guide, "Transitioning objects using Amazon S3 Lifecycle": minimum size."""
+    pair.put("k")
+    transition(pair, name, TransitionDefaultMinimumObjectSize=given)
+    pair.advance(days=33)
+    assert pair.head("k").get("StorageClass") == (name if moved else None)
+
+
 def test_the_cli_sets_a_lifecycle_aside_while_a_job_runs(marker_first):
     pair, version, marker = marker_first
     pair.lifecycle(DESTINATION, **EXPIRED_MARKERS)

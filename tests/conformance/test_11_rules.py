@@ -98,6 +98,9 @@ WRONG = {
                          {"Status": "Enabled", "EventThreshold": TEN})),
     "a time control without an event threshold": (
         ARGUMENT, timing({"Status": "Enabled", "Time": FIFTEEN}, {"Status": "Enabled"})),
+    "an unknown class for the replicas": (MALFORMED, rule(StorageClass="COLD")),
+    "a class that no replica can have": (MALFORMED, rule(StorageClass="OUTPOSTS")),
+    "an account that does not own the destination": (ARGUMENT, rule(Account=OTHER_ACCOUNT)),
 }
 
 
@@ -128,6 +131,60 @@ WRONG_TOGETHER = {
 def test_rules_that_do_not_go_together_are_refused(pair, code, rules):
     refused = put_rules(pair, *rules)
     assert (refused.code, refused.status) == (code, 400)
+
+
+CANNOT = ("cannot be used for this version of Cross Region Replication configuration schema. "
+          "Please refer to S3 Developer Guide for more information.")
+
+
+@pytest.mark.parametrize("make", [
+    v1, lambda **members: without(v1(**members), "Prefix"),
+], ids=["with a prefix", "with neither prefix nor filter"])
+@pytest.mark.parametrize("name, members", [
+    ("DeleteMarkerReplication", {"DeleteMarkerReplication": {"Status": "Enabled"}}),
+    ("Priority", {"Priority": 1}),
+    ("ReplicationTime", {"Destination": {"Bucket": arn(DESTINATION), **timed()}}),
+    ("ReplicaModifications", {"SourceSelectionCriteria": {
+        "ReplicaModifications": {"Status": "Enabled"}}}),
+])
+def test_a_rule_of_the_first_version_has_nothing_of_the_second(pair, make, name, members):
+    """S3 User Guide, "Replication configuration file elements": backward compatibility. The
+    sentence is S3's own."""
+    refused = put_rules(pair, make(**members))
+    assert (refused.code, refused.status) == (REQUEST, 400)
+    assert refused.message == f"{name} {CANNOT}"
+
+
+def test_rules_of_the_first_version_have_one_destination(pair):
+    """S3 User Guide, "Replication configuration file elements": several destinations are of the
+    second version. The sentence is S3's own."""
+    pair.bucket("second")
+    other = v1("b/", ID="other", Destination={"Bucket": arn("second")})
+    refused = put_rules(pair, v1("a/"), other)
+    assert (refused.code, refused.status) == (REQUEST, 400)
+    assert refused.message == "Number of distinct destination bucket ARNs cannot exceed 1"
+
+
+@pytest.mark.parametrize("role", [
+    "", "replication", "arn:aws:iam::111122223333:user/somebody", "arn:aws:iam::111122223333:role/",
+    "arn:aws:s3:::source",
+])
+def test_the_role_of_a_configuration_is_the_arn_of_a_role(pair, role):
+    """S3 API Reference, "ReplicationConfiguration"."""
+    refused = refusal(pair.s3.put_bucket_replication, Bucket=SOURCE, ReplicationConfiguration={
+        "Role": role, "Rules": [rule()]})
+    assert (refused.code, refused.status) == (ARGUMENT, 400)
+
+
+@pytest.mark.parametrize("name", [
+    "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER",
+    "DEEP_ARCHIVE", "GLACIER_IR",
+])
+def test_a_replica_may_have_any_of_eight_classes(pair, name):
+    pair.replicate(rule(StorageClass=name))
+    pair.put("k")
+    pair.settle()
+    assert pair.head("k", DESTINATION).get("StorageClass", "STANDARD") == name
 
 
 def test_an_empty_account_of_the_destination_is_refused(pair):

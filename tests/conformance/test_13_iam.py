@@ -126,6 +126,34 @@ def test_the_policy_of_a_key_has_to_let_the_account_decide(pair):
     assert told == ("FAILED", ["DstPutObjectNotPermitted"])
 
 
+@pytest.mark.parametrize("region, expected", [
+    ("eu-west-1", "COMPLETED"), ("us-east-1", "FAILED"),
+])
+def test_a_key_of_replicas_is_used_via_s3_of_their_region(pair, region, expected):
+    """S3 User Guide, "Replicating encrypted objects": kms:ViaService names the Region of the
+    destination bucket for the key of the replicas."""
+    pair.bucket("faraway", region="eu-west-1")
+    source, replica = pair.key(), pair.key()
+    pair.role("careful", REPLICATION_SERVICE, allow(READ, arn(SOURCE, "*")),
+              allow(WRITE, arn("faraway", "*")), allow("kms:Decrypt", source),
+              dict(allow("kms:Encrypt", replica), Condition={
+                  "StringLike": {"kms:ViaService": f"s3.{region}.amazonaws.com"}}))
+    pair.replicate(encrypted_rule(replica, "faraway"), role="careful")
+    told = outcome(pair, pair.listen(), ServerSideEncryption="aws:kms", SSEKMSKeyId=source)
+    assert told[0] == expected
+
+
+def test_to_encrypt_under_the_key_of_the_replicas_suffices(pair):
+    """S3 User Guide, "Replicating encrypted objects": the policy asks for kms:Encrypt alone."""
+    source, replica = pair.key(), pair.key()
+    pair.role("minimal", REPLICATION_SERVICE, allow(READ, arn(SOURCE, "*")),
+              allow(WRITE, arn(DESTINATION, "*")), allow("kms:Decrypt", source),
+              allow("kms:Encrypt", replica))
+    pair.replicate(encrypted_rule(replica), role="minimal")
+    told = outcome(pair, pair.listen(), ServerSideEncryption="aws:kms", SSEKMSKeyId=source)
+    assert told == ("COMPLETED", [])
+
+
 def test_a_key_that_is_enabled_again_is_used_again(pair):
     url = pair.listen()
     source, replica = pair.key(), pair.key()
@@ -348,6 +376,56 @@ def test_a_managed_policy_permits_while_it_is_attached(pair):
     assert refusal(pair.iam.get_policy, PolicyArn=made["Arn"]).code == "NoSuchEntity"
 
 
+def managed(pair, *actions):
+    """A managed policy of version v1 that allows these actions; returns its ARN."""
+    document = policy(allow(list(actions), "*"))
+    return pair.iam.create_policy(PolicyName="mine", PolicyDocument=document)["Policy"]["Arn"]
+
+
+def new_version(pair, name, *actions, default=False):
+    """Adds a version to a managed policy; returns its id."""
+    made = pair.iam.create_policy_version(
+        PolicyArn=name, PolicyDocument=policy(allow(list(actions), "*")), SetAsDefault=default)
+    return made["PolicyVersion"]["VersionId"]
+
+
+def test_the_default_version_of_a_policy_counts_for_every_role_that_has_it(pair):
+    """IAM User Guide, "Versioning IAM policies"."""
+    url = pair.listen()
+    mine = managed(pair, *READ)
+    for name in ("one", "two"):
+        pair.role(name, REPLICATION_SERVICE)
+        pair.iam.attach_role_policy(RoleName=name, PolicyArn=mine)
+    second = new_version(pair, mine, *READ, *WRITE)
+    for name in ("one", "two"):
+        pair.replicate(role=name)
+        assert outcome(pair, url) == ("FAILED", ["DstPutObjectNotPermitted"])
+    pair.iam.set_default_policy_version(PolicyArn=mine, VersionId=second)
+    for name in ("one", "two"):
+        pair.replicate(role=name)
+        assert outcome(pair, url) == ("COMPLETED", [])
+    assert new_version(pair, mine, *READ, default=True) == "v3"
+    assert outcome(pair, url) == ("FAILED", ["DstPutObjectNotPermitted"])
+
+
+def test_a_policy_has_up_to_five_versions(aws):
+    """IAM User Guide, "Versioning IAM policies"."""
+    mine = managed(aws, "s3:GetObject")
+    made = [new_version(aws, mine, "s3:PutObject") for _ in range(4)]
+    assert made == ["v2", "v3", "v4", "v5"]
+    assert refusal(new_version, aws, mine, "s3:PutObject").code == "LimitExceeded"
+    refused = refusal(aws.iam.delete_policy_version, PolicyArn=mine, VersionId="v1")
+    assert (refused.code, refused.status) == ("DeleteConflict", 409), "the default one"
+    aws.iam.delete_policy_version(PolicyArn=mine, VersionId="v2")
+    assert new_version(aws, mine, "s3:*", default=True) == "v6"
+    told = aws.iam.list_policy_versions(PolicyArn=mine)["Versions"]
+    assert {each["VersionId"]: each["IsDefaultVersion"] for each in told} == {
+        "v1": False, "v3": False, "v4": False, "v5": False, "v6": True}
+    read = aws.iam.get_policy_version(PolicyArn=mine, VersionId="v6")["PolicyVersion"]
+    assert read["Document"] == json.loads(policy(allow(["s3:*"], "*")))
+    assert aws.iam.get_policy(PolicyArn=mine)["Policy"]["DefaultVersionId"] == "v6"
+
+
 def test_a_policy_of_aws_can_be_attached(pair):
     url = pair.listen()
     pair.iam.delete_role_policy(RoleName="replication", PolicyName="policy")
@@ -429,12 +507,13 @@ def test_a_session_may_do_what_its_role_may(pair):
 
 @pytest.mark.parametrize("more, status", [([], 403), (["s3:ListBucket"], 404)], ids=["may not list", "may list"])
 def test_what_is_missing_is_told_only_to_who_may_list(pair, more, status):
-    """S3 API Reference, "GetObject" and "HeadObject": permissions."""
+    """S3 API Reference, "GetObject" and "HeadObject": permissions. GetObjectTagging does likewise."""
     version = pair.put("k")
-    actions = ["s3:GetObject", "s3:GetObjectVersion", *more]
+    actions = ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging",
+               "s3:GetObjectVersionTagging", *more]
     s3 = session_of(pair, account_role(pair, allow(actions, "*")), "s3")
     assert s3.head_object(Bucket=SOURCE, Key="k", VersionId=version)["VersionId"] == version
-    for call in s3.get_object, s3.head_object:
+    for call in s3.get_object, s3.head_object, s3.get_object_tagging:
         for members in {"Key": "missing"}, {"Key": "missing", "VersionId": version}:
             assert refusal(call, Bucket=SOURCE, **members).status == status, members
 
@@ -701,6 +780,8 @@ def test_the_policy_of_the_user_guide_for_encrypted_objects_suffices(aws):
     {"DateLessThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}},
     {"BinaryEquals": {"s3:max-keys": "MTA="}},
     {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+    {"StringEquals": {"s3:RequestObjectTag/team": "storage"}},
+    {"StringNotEqualsIfExists": {"s3:signatureversion": "AWS4-HMAC-SHA256"}},
 ], ids=lambda condition: next(iter(condition)))
 def test_a_condition_that_is_not_judged_is_refused_when_it_is_set(pair, condition):
     """Nothing of AWS: better no policy than one that means something else here."""

@@ -231,6 +231,61 @@ def test_an_operation_that_is_not_emulated_is_refused_by_name(pair, operation):
     assert pair.states() == {}, "there is no job"
 
 
+COPY_MEMBERS = {
+    "AccessControlGrants": [{"Grantee": {"TypeIdentifier": "id", "Identifier": "somebody"},
+                             "Permission": "READ"}],
+    "CannedAccessControlList": "public-read",
+    "ChecksumAlgorithm": "SHA256",
+    "ObjectLockLegalHoldStatus": "ON",
+    "ObjectLockMode": "GOVERNANCE",
+    "ObjectLockRetainUntilDate": "2100-01-01T00:00:00Z",
+    "RedirectLocation": "/elsewhere",
+    "RequesterPays": True,
+}
+
+
+@pytest.mark.parametrize("name", COPY_MEMBERS)
+def test_a_member_of_a_copy_that_is_not_emulated_is_refused_by_name(pair, name):
+    request = pair.job_request(Operation=copy_of(**{name: COPY_MEMBERS[name]}),
+                               RoleArn=pair.copy_role(), Manifest=keys_of(pair, "k"))
+    refused = refusal(pair.s3control.create_job, **request)
+    assert (refused.code, refused.status) == ("NotImplemented", 501)
+    assert name in refused.message
+    assert pair.states() == {}, "there is no job"
+
+
+@pytest.mark.parametrize("name, value", [
+    ("ContentLength", 5), ("ContentMD5", "AAAAAAAAAAAAAAAAAAAAAA=="),
+    ("HttpExpiresDate", "2100-01-01T00:00:00Z"), ("RequesterCharged", True),
+])
+def test_metadata_of_a_copy_that_is_not_emulated_is_refused_by_name(pair, name, value):
+    operation = copy_of(MetadataDirective="REPLACE", NewObjectMetadata={name: value})
+    request = pair.job_request(Operation=operation, RoleArn=pair.copy_role(),
+                               Manifest=keys_of(pair, "k"))
+    refused = refusal(pair.s3control.create_job, **request)
+    assert (refused.code, refused.status) == ("NotImplemented", 501)
+    assert name in refused.message
+
+
+def test_a_member_of_a_copy_that_nobody_knows_is_refused_by_name(pair):
+    """Nothing of AWS: an SDK may be newer than the emulator."""
+    target = f"<TargetResource>{arn(SOURCE)}</TargetResource><Newest>1</Newest>"
+    body = (
+        '<CreateJobRequest xmlns="http://awss3control.amazonaws.com/doc/2018-08-20/">'
+        "<ConfirmationRequired>false</ConfirmationRequired>"
+        f"<Operation><S3PutObjectCopy>{target}</S3PutObjectCopy></Operation>"
+        "<Report><Enabled>false</Enabled></Report><Priority>1</Priority>"
+        f"<ClientRequestToken>t</ClientRequestToken><RoleArn>{pair.copy_role()}</RoleArn>"
+        "<Manifest><Spec><Format>S3BatchOperations_CSV_20180820</Format><Fields>"
+        "<member>Bucket</member><member>Key</member></Fields></Spec><Location>"
+        f"<ObjectArn>{arn(REPORTS, 'm.csv')}</ObjectArn><ETag>{'0' * 32}</ETag></Location>"
+        "</Manifest></CreateJobRequest>")
+    answer = pair.raw("POST", "/v20180820/jobs", body.encode(), x_amz_account_id=pair.account)
+    assert answer.status == 501
+    assert b"<Code>NotImplemented</Code>" in answer.data and b"Newest" in answer.data
+    assert pair.states() == {}, "there is no job"
+
+
 def test_what_was_asked_for_in_vain_is_counted(pair):
     request = pair.job_request(Operation={"S3DeleteObjectTagging": {}},
                                Manifest=keys_of(pair, "k"))

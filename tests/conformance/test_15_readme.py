@@ -15,12 +15,13 @@ PRINTED = "http://127.0.0.1:9000"
 @pytest.fixture
 def tutorial(aws, tmp_path):
     """Runs the tutorial in an empty folder, against the server of this run."""
-    blocks = re.findall(r"```bash\n(# the tutorial\n.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 1 and PRINTED in blocks[0]
+    _, section = README.read_text().split("## An AWS to try it on")
+    blocks = re.findall(r"```bash\n(.*?)```", section.split("\n## ")[0], re.DOTALL)
+    assert len(blocks) == 2 and PRINTED in blocks[0]
     aws.settings(replication_delay_ms=100, job_step_ms=100)
     clients = Path(sys.executable).parent
     environment = dict(os.environ, PATH=f"{clients}:{os.environ['PATH']}")
-    script = "set -euo pipefail\n" + blocks[0].replace(PRINTED, aws.endpoint)
+    script = "set -euo pipefail\n" + "\n".join(blocks).replace(PRINTED, aws.endpoint)
     return subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, timeout=120,
                           capture_output=True, text=True)
 

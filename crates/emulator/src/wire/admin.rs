@@ -29,6 +29,9 @@ pub(super) const PREFIX: &str = "/_resilver/";
 /// The longest jump of the clock: a hundred years.
 const JUMP_MAX: Millis = 100 * 366 * 86_400_000;
 
+/// Where the clock stops: the last moment that can be written with four digits for the year.
+const END: Millis = 253_402_300_799_000;
+
 /// The longest delay: a year.
 const DELAY_MAX: Millis = 366 * 86_400_000;
 
@@ -176,7 +179,8 @@ fn run(
         (&Method::GET, "clock") => Ok(clock(world)),
         (&Method::POST, "clock") => {
             let asked: Advance = read(body, "send {\"advance_ms\": 60000}")?;
-            world.advance_to(world.now().saturating_add(asked.advance_ms.min(JUMP_MAX)));
+            let then = world.now().saturating_add(asked.advance_ms.min(JUMP_MAX));
+            world.advance_to(then.min(END));
             Ok(clock(world))
         }
         (&Method::GET, "faults") => Ok(faults(world)),
@@ -186,6 +190,11 @@ fn run(
             let odd = |rule: &&Rule| matches!(rule.verdict, Verdict::Refuse { status, .. } if !(400..600).contains(&status));
             if asked.rules.iter().find(odd).is_some() {
                 let message = "a refusal has a status from 400 to 599".to_owned();
+                return Err((StatusCode::BAD_REQUEST, message, next));
+            }
+            let rates = [asked.duplicate_per_mille, asked.reorder_per_mille];
+            if rates.into_iter().flatten().any(|rate| rate > 1_000) {
+                let message = "a rate has 1000 per mille at most".to_owned();
                 return Err((StatusCode::BAD_REQUEST, message, next));
             }
             world.faults.rules.extend(asked.rules);

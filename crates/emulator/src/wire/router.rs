@@ -15,6 +15,7 @@ use super::admin::{self, Unimplemented};
 use super::caller::{Caller, caller, key_of, secret_of};
 use super::message::{refused, set};
 use super::operation::{self, Asked, Query, header};
+use super::xml::Element;
 use super::{authorize, control, events, host, kms, open, query, s3, shape, signature, sqs};
 use crate::world::fault::{Service, Verdict};
 use crate::world::object::Version;
@@ -202,7 +203,9 @@ impl Router {
             return asked.refused(&refusal);
         }
         if asked.service == Service::S3 {
+            let body = request.body().clone();
             let mut response = self.s3(request, secured).await;
+            self.tag_bucket(asked, &body, &response);
             self.name_region(asked, &mut response);
             if asked.operation == "GetObjectAttributes" {
                 unquote(&mut response);
@@ -223,6 +226,21 @@ impl Router {
                 query::handle(&mut world, &request, asked.service, &caller)
             }
             Service::S3 | Service::Control => control::handle(&mut world, &request, &caller),
+        }
+    }
+
+    /// Gives a new bucket the tags that it was made with; the crate that reads the request does not know them.
+    fn tag_bucket(&self, asked: &Asked, body: &Bytes, response: &Response<Bytes>) {
+        if asked.operation != "CreateBucket" || !response.status().is_success() {
+            return;
+        }
+        let document = std::str::from_utf8(body).ok().and_then(Element::parse);
+        let tags = document.as_ref().and_then(|it| it.child("Tags"));
+        let pairs = tags.into_iter().flat_map(|list| &list.children);
+        let pairs = pairs.filter_map(|tag| tag.text_of("Key").zip(tag.text_of("Value")));
+        let name = asked.bucket.as_deref().unwrap_or_default();
+        if let Some(bucket) = lock(&self.world).buckets.get_mut(name) {
+            bucket.tags.extend(pairs);
         }
     }
 

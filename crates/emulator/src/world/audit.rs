@@ -179,27 +179,35 @@ mod tests {
     #[test]
     fn a_part_of_a_policy_is_needed_if_without_it_something_would_be_denied() {
         let document = r#"{"Statement":[
-            {"Sid":"A","Effect":"Allow","Action":["s3:Get*","s3:PutObject"],"Resource":["b/1/*","b/2/*"]},
-            {"Sid":"B","Effect":"Allow","Action":"s3:GetObject","Resource":"b/*"}]}"#;
+            {"Sid":"A","Effect":"Allow","Action":["s3:Get*","s3:PutObject"],"Resource":["arn:aws:s3:::b/1/*","arn:aws:s3:::b/2/*"]},
+            {"Sid":"B","Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}]}"#;
         let mut statements = policy::parse(document, "p").unwrap();
         let mut audit = Audit::default();
         audit.switch(true);
-        for (action, resource) in
-            [("s3:GetObject", "b/1/k"), ("s3:PutObject", "b/1/k"), ("s3:GetObject", "b/3/k")]
-        {
+        for (action, resource) in [
+            ("s3:GetObject", "arn:aws:s3:::b/1/k"),
+            ("s3:PutObject", "arn:aws:s3:::b/1/k"),
+            ("s3:GetObject", "arn:aws:s3:::b/3/k"),
+        ] {
             assert!(keeps(&audit, &statements, action, resource));
         }
-        assert!(!keeps(&audit, &statements, "s3:DeleteObject", "b/1/k"));
+        assert!(!keeps(&audit, &statements, "s3:DeleteObject", "arn:aws:s3:::b/1/k"));
         let named = |all: BTreeSet<Ground>| {
             let name = |it: Ground| format!("{} {} {}", it.statement, it.action, it.resource);
             all.into_iter().map(name).collect::<Vec<_>>()
         };
-        assert_eq!(named(audit.needed()), ["A/A s3:PutObject b/1/*", "B/B s3:GetObject b/*"]);
+        assert_eq!(
+            named(audit.needed()),
+            ["A/A s3:PutObject arn:aws:s3:::b/1/*", "B/B s3:GetObject arn:aws:s3:::b/*"]
+        );
         assert_eq!(named(audit.grounds()).len(), 3, "and the one that another makes spare");
         assert_eq!(Ground::all(ROLE, &statements).len(), 5);
         assert_eq!(audit.uses().iter().filter(|it| !it.allowed).count(), 1);
         statements.iter_mut().for_each(|one| one.actions.retain(|it| it != "s3:PutObject"));
-        assert!(!keeps(&audit, &statements, "s3:PutObject", "b/1/k"), "it was needed");
-        assert!(keeps(&audit, &statements[1..], "s3:GetObject", "b/1/k"), "it was spare");
+        assert!(!keeps(&audit, &statements, "s3:PutObject", "arn:aws:s3:::b/1/k"), "it was needed");
+        assert!(
+            keeps(&audit, &statements[1..], "s3:GetObject", "arn:aws:s3:::b/1/k"),
+            "it was spare"
+        );
     }
 }

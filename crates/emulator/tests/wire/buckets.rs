@@ -37,7 +37,7 @@ async fn buckets_are_made_listed_and_removed_when_empty() {
 #[tokio::test]
 async fn sub_resources_come_back_and_are_missed_by_name() {
     let (_emulator, client) = versioned().await;
-    let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::src/*"}]}"#;
     assert_eq!(
         code(client.get_bucket_policy().bucket("src").send().await),
         refused("NoSuchBucketPolicy", 404)

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use aws_smithy_types::base64;
 use http::HeaderMap;
 use md5::{Digest, Md5};
-use s3s::S3Request;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
+use s3s::{S3Request, dto};
 
 use crate::world::object::{Content, Fields};
 use crate::world::ops::multipart::{Part, Upload};
@@ -143,6 +143,50 @@ pub(super) fn of_parts(
         return Err(bad(algorithm));
     }
     Ok(([(algorithm.clone(), value)].into_iter().collect(), each))
+}
+
+/// The checksums that a client names a part by, by algorithm.
+pub(super) fn of_named(part: &dto::CompletedPart) -> BTreeMap<&'static str, String> {
+    let all = [
+        ("CRC32", &part.checksum_crc32),
+        ("CRC32C", &part.checksum_crc32c),
+        ("CRC64NVME", &part.checksum_crc64nvme),
+        ("SHA1", &part.checksum_sha1),
+        ("SHA256", &part.checksum_sha256),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+}
+
+/// Whether the parts are named by the checksums that they have.
+///
+/// # Errors
+/// 400 `InvalidRequest` where the object's checksum is made of theirs and one is missing, 400 `InvalidPart` for
+/// a wrong one.
+pub(super) fn check_named(
+    upload: &Upload,
+    named: &[(i32, BTreeMap<&'static str, String>)],
+) -> Answer<()> {
+    let Some((algorithm, composite)) = &upload.checksum else {
+        return Ok(());
+    };
+    for (number, stated) in named {
+        let Some(part) = upload.parts.get(number) else { continue };
+        let Some(stated) = stated.get(algorithm.as_str()) else {
+            if !*composite {
+                continue;
+            }
+            let name = algorithm.to_ascii_lowercase();
+            let message = format!(
+                "The upload was created using a {name} checksum. The complete request must include the checksum for each part. It was missing for part {number} in the request."
+            );
+            return Err(Refusal::new(400, "InvalidRequest", message));
+        };
+        if *stated != compute(algorithm, [part.bytes.as_ref()]) {
+            let message = "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
+            return Err(Refusal::new(400, "InvalidPart", message));
+        }
+    }
+    Ok(())
 }
 
 /// The checksums of one part of an object, by algorithm; `None` where the parts had none.

@@ -6,15 +6,21 @@ use std::sync::Arc;
 use aws_smithy_types::base64;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use md5::{Digest, Md5};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use s3s::dto::{self, ETag, ETagCondition, Timestamp};
 use time::OffsetDateTime;
 
+use super::archive;
+use crate::world::lifecycle;
 use crate::world::object::{Encryption, Fields, Tags};
 use crate::world::ops::condition::{ReadIf, WriteIf};
 use crate::world::ops::copy::Source;
 use crate::world::ops::encryption::key_arn;
 use crate::world::{Answer, Millis, Refusal, World};
+
+/// What stands in a URL as it is.
+pub(super) const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The headers that S3 keeps with an object and gives back.
 const STORED: [&str; 7] = [
@@ -250,6 +256,26 @@ pub(super) fn of_version(encryption: &Encryption, version_id: Option<&Arc<str>>)
         add(&mut headers, "x-amz-version-id", id);
     }
     headers
+}
+
+/// Adds when and by which lifecycle rule the current version of a key will expire, if it is this one.
+pub(super) fn add_expiration(
+    headers: &mut HeaderMap,
+    world: &World,
+    (bucket, key): (&str, &str),
+    id: Option<&str>,
+) {
+    let found = world.buckets.get(bucket);
+    let current = found.and_then(|bucket| Some((bucket, bucket.keys.get(key)?.first()?)));
+    let Some((bucket, version)) = current.filter(|(_, it)| id.is_none_or(|id| &*it.id == id))
+    else {
+        return;
+    };
+    if let Some((at, rule)) = lifecycle::expiration_of(&bucket.lifecycle, key, version) {
+        let (date, rule) = (archive::http_date(at), utf8_percent_encode(rule, PATH));
+        let told = format!("expiry-date=\"{date}\", rule-id=\"{rule}\"");
+        add(headers, "x-amz-expiration", &told);
+    }
 }
 
 /// The source of a copy.

@@ -45,6 +45,7 @@ pub(super) fn put(
     let event = "ObjectCreated:Put";
     let written = putting::object(world, &input.bucket, &input.key, draft, &condition, event)?;
     told.extend(fields::of_version(&written.encryption, written.version_id.as_ref()));
+    fields::add_expiration(&mut told, world, (&input.bucket, &input.key), None);
     let output = dto::PutObjectOutput { e_tag: Some(etag(&written.etag)), ..Default::default() };
     with_headers(output, told)
 }
@@ -57,6 +58,10 @@ pub(super) fn delete(
     no_such_condition(
         input.if_match_size.is_some() || input.if_match_last_modified_time.is_some(),
     )?;
+    if input.version_id.is_some() && input.if_match.is_some() {
+        let message = "A header you provided implies functionality that is not implemented: a version is deleted without a condition";
+        return Err(Refusal::new(501, "NotImplemented", message).into());
+    }
     let condition = WriteIf { matches: fields::tag_of(input.if_match), absent: false };
     let deleted = match &input.version_id {
         Some(id) => {

@@ -167,6 +167,7 @@ fn read(world: &World, headers: &HeaderMap, bytes: bool, read: &Read<'_>) -> S3R
     let mut headers = describe(version, &content, versioned);
     archive::add_headers(&mut headers, world, (read.bucket, read.key), version);
     lock::add_headers(&mut headers, version);
+    fields::add_expiration(&mut headers, world, (read.bucket, read.key), Some(&version.id));
     if read.part.is_some()
         && let Some(parts) = getting::parts(&content)
     {

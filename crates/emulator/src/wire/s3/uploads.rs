@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use s3s::{S3Request, S3Response, S3Result, dto};
 
 use super::fields::{self, argument, etag, second};
@@ -16,10 +16,6 @@ use crate::world::ops::encryption::choose;
 use crate::world::ops::get::Span;
 use crate::world::ops::multipart::{self, Upload};
 use crate::world::ops::{self, put::storage_class};
-
-/// What stands in the path of a URL as it is.
-const PATH: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The most entries of one page of parts or uploads (S3 API Reference: ListParts).
 const PAGE_MAX: i32 = 1_000;
@@ -137,12 +133,12 @@ pub(super) fn complete(
     request: S3Request<dto::CompleteMultipartUploadInput>,
 ) -> S3Result<S3Response<dto::CompleteMultipartUploadOutput>> {
     let S3Request { input, headers, .. } = request;
-    let parts: Vec<(i32, Option<String>)> = input
-        .multipart_upload
-        .and_then(|upload| upload.parts)
-        .unwrap_or_default()
+    let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+    let number = |part: &dto::CompletedPart| part.part_number.unwrap_or_default();
+    let stated: Vec<_> = named.iter().map(|it| (number(it), checksum::of_named(it))).collect();
+    let parts: Vec<(i32, Option<String>)> = named
         .into_iter()
-        .map(|part| (part.part_number.unwrap_or_default(), part.e_tag.map(|it| it.into_value())))
+        .map(|part| (number(&part), part.e_tag.map(|it| it.into_value())))
         .collect();
     let condition = fields::write_if(input.if_match, input.if_none_match)?;
     let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);
@@ -150,6 +146,12 @@ pub(super) fn complete(
         Some(before) => before,
         None => {
             let upload = multipart::find(world, bucket, key, id)?;
+            let given = fields::customer_key(&headers, "x-amz-server-side-encryption-customer-")?;
+            // Without a checksum nothing is computed at the end, and the key is not needed.
+            if upload.checksum.is_some() || given.is_some() {
+                upload.check_key(given.as_deref())?;
+            }
+            checksum::check_named(upload, &stated)?;
             let numbers = parts.iter().map(|(number, _)| *number);
             let made = checksum::of_parts(upload, numbers, &headers)?;
             let checksums = made.0.clone();
@@ -157,8 +159,9 @@ pub(super) fn complete(
         }
     };
     let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or(HOST);
-    let location = format!("http://{host}/{bucket}/{}", utf8_percent_encode(key, PATH));
-    let headers = fields::of_version(&written.encryption, written.version_id.as_ref());
+    let location = format!("http://{host}/{bucket}/{}", utf8_percent_encode(key, fields::PATH));
+    let mut headers = fields::of_version(&written.encryption, written.version_id.as_ref());
+    fields::add_expiration(&mut headers, world, (bucket, key), None);
     let of = |name: &str| checksums.get(name).map(str::to_owned);
     let output = dto::CompleteMultipartUploadOutput {
         location: Some(location),

@@ -208,6 +208,28 @@ fn check_combination(rule: &Rule) -> Answer<()> {
     Ok(())
 }
 
+/// When, and by the rule of which id, a current version will expire first: `x-amz-expiration` (S3 API Reference:
+/// GetObject).
+pub fn expiration_of<'a>(
+    rules: &'a [Rule],
+    key: &str,
+    version: &Version,
+) -> Option<(Millis, &'a str)> {
+    let of = |rule: &'a Rule| {
+        let fits = rule.enabled
+            && key.starts_with(rule.filter.prefix.as_deref().unwrap_or_default())
+            && rule.filter.fits(version);
+        match &rule.expiration {
+            Some(Expiration::When(When::Days(days))) if fits => {
+                Some((midnight_after(version.modified, *days), rule.id.as_str()))
+            }
+            Some(Expiration::When(When::Date(date))) if fits => Some((*date, rule.id.as_str())),
+            _ => None,
+        }
+    };
+    rules.iter().filter(|_| !version.is_delete_marker()).filter_map(of).min()
+}
+
 /// When the rules run next; `None` while no bucket has any.
 pub(super) fn next_run(world: &World) -> Option<Millis> {
     let any = world.buckets.values().any(|bucket| !bucket.lifecycle.is_empty());

@@ -195,6 +195,12 @@ fn check(config: &NotificationConfig) -> Answer<()> {
         if !filter.into_iter().all(|(name, _)| known(name)) {
             return refuse("filter rule name must be either prefix or suffix");
         }
+        for name in ["prefix", "suffix"] {
+            let filter = entry.filter.iter().flatten();
+            if filter.filter(|(given, _)| given.eq_ignore_ascii_case(name)).count() > 1 {
+                return refuse(&format!("Cannot specify more than one {name} rule in a filter."));
+            }
+        }
     }
     Ok(())
 }

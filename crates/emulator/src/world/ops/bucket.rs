@@ -147,6 +147,9 @@ pub fn put_policy(world: &mut World, name: &str, policy: Option<String>) -> Answ
         Some(text) => {
             let statements =
                 policy::parse(&text, name).map_err(|refusal| malformed(&refusal.message))?;
+            if statements.iter().any(|one| one.is_of_another_bucket(name)) {
+                return Err(malformed("Policy has invalid resource"));
+            }
             if statements.iter().any(|statement| statement.principal == Principal::Owner) {
                 return Err(malformed("Missing required field Principal"));
             }

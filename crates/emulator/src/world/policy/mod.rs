@@ -135,6 +135,18 @@ impl Statement {
     }
 }
 
+impl Statement {
+    /// Whether it is about a bucket, by its whole name, that is not this one.
+    pub fn is_of_another_bucket(&self, name: &str) -> bool {
+        let other = |resource: &String| {
+            let path = resource.strip_prefix("arn:aws:s3:::").unwrap_or_default();
+            let bucket = path.split('/').next().unwrap_or_default();
+            !bucket.is_empty() && bucket != name && !bucket.contains(['*', '?'])
+        };
+        !self.not_resources && self.resources.iter().any(other)
+    }
+}
+
 /// What these statements say together.
 pub fn decide<'a>(
     statements: impl IntoIterator<Item = &'a Statement>,
@@ -165,15 +177,68 @@ pub fn parse(document: &str, id: &str) -> Answer<Vec<Statement>> {
     }
     let document: Value =
         serde_json::from_str(document).map_err(|why| malformed(&format!("not JSON: {why}")))?;
-    let statements = match document.get("Statement") {
+    let statements: Vec<&Value> = match document.get("Statement") {
         Some(Value::Array(list)) => list.iter().collect(),
         Some(one @ Value::Object(_)) => vec![one],
         _ => return Err(malformed("Statement is missing")),
     };
-    statements.into_iter().map(|statement| read(statement, id)).collect()
+    check_members(&document, &["Version", "Id", "Statement"])?;
+    let version = document.get("Version").map_or(Some(""), Value::as_str);
+    if !matches!(version, Some("" | "2012-10-17" | "2008-10-17")) {
+        return Err(malformed("Version must be 2012-10-17 or 2008-10-17"));
+    }
+    if statements.is_empty() {
+        return Err(malformed("it has no statements"));
+    }
+    let read = statements.into_iter().map(|statement| read(statement, id));
+    let read: Vec<Statement> = read.collect::<Answer<_>>()?;
+    let mut sids: Vec<&String> = read.iter().filter_map(|one| one.sid.as_ref()).collect();
+    sids.sort_unstable();
+    if sids.windows(2).any(|pair| pair.first() == pair.last()) {
+        return Err(malformed("Statement IDs (SID) in a single policy must be unique."));
+    }
+    Ok(read)
 }
 
+/// A member that is misspelt would be passed over, and the policy mean something else than its author did.
+fn check_members(object: &Value, known: &[&str]) -> Answer<()> {
+    let members = object.as_object().into_iter().flatten();
+    match members.map(|(name, _)| name).find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(malformed(&format!("{name} is no element of a policy"))),
+    }
+}
+
+/// Whether each action names its service, and each resource is an ARN.
+fn check_names(actions: &[String], resources: &[String]) -> Answer<()> {
+    if !actions.iter().all(|action| action == "*" || action.contains(':')) {
+        return Err(malformed(
+            "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+        ));
+    }
+    let is_arn =
+        |it: &&String| it.as_str() == "*" || it.starts_with("arn:") || it.starts_with("*:");
+    match resources.iter().find(|it| !is_arn(it)) {
+        None => Ok(()),
+        Some(odd) => Err(malformed(&format!("Resource {odd} must be in ARN format or \"*\"."))),
+    }
+}
+
+/// The elements of a statement (IAM User Guide: JSON policy element reference).
+const ELEMENTS: [&str; 9] = [
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
+
 fn read(statement: &Value, id: &str) -> Answer<Statement> {
+    check_members(statement, &ELEMENTS)?;
     let effect = match statement.get("Effect").and_then(Value::as_str) {
         Some("Allow") => Effect::Allow,
         Some("Deny") => Effect::Deny,
@@ -197,6 +262,7 @@ fn read(statement: &Value, id: &str) -> Answer<Statement> {
     // A trust policy has no resource: it is about its role.
     let (resources, not_resources) =
         if anywhere { (vec!["*".to_owned()], false) } else { either("Resource", "NotResource")? };
+    check_names(&actions, &resources)?;
     let sid = statement.get("Sid").and_then(Value::as_str).map(str::to_owned);
     let id = sid.as_deref().unwrap_or(id).to_owned();
     let conditions = conditions(statement.get("Condition"))?;
@@ -218,6 +284,12 @@ fn principals(named: &Value) -> Answer<Vec<String>> {
         Value::String(all) if all == "*" => Ok(vec!["*".to_owned()]),
         Value::Object(kinds) => {
             let lists: Answer<Vec<_>> = kinds.values().map(texts).collect();
+            let is_account = |it: &str| it.len() == 12 && it.bytes().all(|it| it.is_ascii_digit());
+            let own = kinds.get("AWS").map(texts).transpose()?.unwrap_or_default();
+            let odd = |it: &String| it != "*" && !it.starts_with("arn:") && !is_account(it);
+            if own.iter().any(odd) {
+                return Err(malformed("Invalid principal in policy"));
+            }
             Ok(lists?.concat())
         }
         _ => Err(malformed("Principal must be \"*\" or an object")),

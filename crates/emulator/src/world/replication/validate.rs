@@ -89,6 +89,19 @@ fn check_id(rule: &Rule) -> Answer<()> {
 }
 
 fn check_filter(rule: &Rule) -> Answer<()> {
+    let within = |(key, value): &(String, String)| {
+        (1..=128).contains(&key.chars().count()) && value.chars().count() <= 256
+    };
+    let tags = match &rule.filter {
+        Filter::Tag(key, value) => vec![(key.clone(), value.clone())],
+        Filter::And { tags, .. } => tags.clone(),
+        _ => Vec::new(),
+    };
+    if !tags.iter().all(within) || rule.filter.prefix().len() > 1_024 {
+        return malformed(
+            "A prefix has up to 1024 bytes, a tag's key 1 to 128 characters, and its value up to 256",
+        );
+    }
     if let Filter::And { prefix, tags } = &rule.filter {
         if usize::from(prefix.is_some()) + tags.len() < 2 {
             return malformed("And needs at least two predicates");
