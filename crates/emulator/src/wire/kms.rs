@@ -87,6 +87,12 @@ fn run(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> An
             find_mut(world, input, caller)?.rotates = operation == "EnableKeyRotation";
             Ok(json!({}))
         }
+        _ => tagging(world, operation, input, caller),
+    }
+}
+
+fn tagging(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> Answer<Value> {
+    match operation {
         "TagResource" => {
             let tags = tags(input);
             find_mut(world, input, caller)?.tags.extend(tags);
