@@ -47,6 +47,27 @@ def cloud(binary):
 
 
 @pytest.fixture
+def serve(binary):
+    """Starts servers of the test's own, as processes and what speaks to them; they end with it."""
+    started = []
+
+    def start(*options):
+        command = [binary, "local", "--listen", "127.0.0.1:0", "--json", *options]
+        # What Python ignores they ignore too: a file that may grow no more is an error, no signal.
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   text=True, restore_signals=False)
+        started.append(process)
+        line = process.stdout.readline()
+        assert line, f"it ended with {process.wait()}"
+        return process, Cloud(json.loads(line), Path(sys.executable).with_name("aws"))
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
 def aws(cloud):
     """An empty world with the settings that the emulator starts with."""
     cloud.reset()

@@ -1,7 +1,6 @@
 """How the emulator is served: requests that no SDK sends, tunnels, keys that nobody has, and the
 data directory, which loses nothing that was answered."""
 
-import json
 import resource
 import signal
 import socket
@@ -10,7 +9,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from cloud import SOURCE, Cloud, refusal
+from cloud import SOURCE, refusal
 
 
 # Heads.
@@ -106,26 +105,9 @@ def test_a_key_that_nobody_has_is_no_client(aws, service, call):
 # The data directory.
 
 @pytest.fixture
-def serve(binary, tmp_path):
-    """Starts a server over the data directory of this test; it is stopped with the test."""
-    started = []
-
-    def start(*options):
-        command = [binary, "local", "--listen", "127.0.0.1:0", "--json", "--data-dir",
-                   str(tmp_path), *options]
-        # A file that may grow no more is an error, and no signal, to a server that keeps what
-        # Python has set.
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                   text=True, restore_signals=False)
-        started.append(process)
-        line = process.stdout.readline()
-        assert line, f"it ended with {process.wait()}"
-        return process, Cloud(json.loads(line), None)
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+def restart(serve, tmp_path):
+    """Starts a server over the data directory of this test."""
+    return lambda: serve("--data-dir", str(tmp_path))
 
 
 def kill(process):
@@ -135,9 +117,9 @@ def kill(process):
 
 
 @pytest.fixture
-def journal(serve, tmp_path):
+def journal(restart, tmp_path):
     """The journal of a server that was killed after it had taken two objects."""
-    process, aws = serve()
+    process, aws = restart()
     aws.bucket(SOURCE)
     for key in ("first", "second"):
         aws.put(key, f"the {key} body".encode())
@@ -161,17 +143,17 @@ def test_a_journal_with_a_flipped_bit_is_refused(binary, journal):
         assert journal.read_bytes() == damaged, "it is left as it is"
 
 
-def test_what_was_cut_off_is_dropped_and_kept_beside(serve, journal):
+def test_what_was_cut_off_is_dropped_and_kept_beside(restart, journal):
     for name in ("journal.cut", "journal.cut2"):
         whole = journal.read_bytes()
         journal.write_bytes(whole[:-3])
-        process, aws = serve()
+        process, aws = restart()
         assert aws.keys(SOURCE) == {"first"}
         cut = (journal.parent / name).read_bytes()
         assert cut and whole[:-3].endswith(cut)
         aws.put("second", b"the second body, again")
         kill(process)
-    _, aws = serve()
+    _, aws = restart()
     assert aws.keys(SOURCE) == {"first", "second"}
 
 
@@ -181,8 +163,8 @@ def limit(process, size):
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
 
 
-def test_a_server_that_cannot_write_its_journal_goes_no_further(serve, journal):
-    process, aws = serve()
+def test_a_server_that_cannot_write_its_journal_goes_no_further(restart, journal):
+    process, aws = restart()
     limit(process, journal.stat().st_size + 100)
     for call, members in (
         (aws.s3.put_object, {"Bucket": SOURCE, "Key": "third", "Body": b"x"}),
@@ -199,13 +181,13 @@ def test_a_server_that_cannot_write_its_journal_goes_no_further(serve, journal):
     assert "QueueUrls" not in aws.sqs.list_queues()
     before = aws.versions(SOURCE) | aws.markers(SOURCE)
     kill(process)
-    _, aws = serve()
+    _, aws = restart()
     assert ("fifth", fifth) in aws.versions(SOURCE)
     assert aws.versions(SOURCE) | aws.markers(SOURCE) == before
 
 
-def test_to_ask_again_and_again_does_not_grow_the_journal(serve, tmp_path):
-    process, aws = serve()
+def test_to_ask_again_and_again_does_not_grow_the_journal(restart, tmp_path):
+    process, aws = restart()
     aws.make_pair()
     aws.replicate()
     url = aws.queue()

@@ -157,8 +157,9 @@ pub fn object(
 /// The most bytes of names and values together (S3 User Guide: working with object metadata).
 const METADATA_MAX: usize = 2 * 1_024;
 
-/// The classes that an object can be written in (S3 API Reference: PutObject).
-const CLASSES: [&str; 10] = [
+/// The classes that an object can be written in, and a replica (S3 API Reference: PutObject, Destination); those
+/// of Outposts, Snow devices and directory buckets are not for general purpose buckets.
+pub const CLASSES: [&str; 8] = [
     "STANDARD",
     "REDUCED_REDUNDANCY",
     "STANDARD_IA",
@@ -167,8 +168,6 @@ const CLASSES: [&str; 10] = [
     "GLACIER",
     "DEEP_ARCHIVE",
     "GLACIER_IR",
-    "OUTPOSTS",
-    "SNOW",
 ];
 
 fn check_class(class: &str) -> Answer<()> {

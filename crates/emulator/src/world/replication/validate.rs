@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::rules::{Destination, Filter, ReplicationConfig, Rule, Switch};
 use crate::world::bucket::Versioning;
+use crate::world::ops::put::CLASSES;
 use crate::world::{Answer, Refusal, World};
 
 /// The most rules of one configuration (S3 User Guide: replication configuration).
@@ -16,18 +17,6 @@ const RULES_MAX: usize = 1_000;
 const ID_LEN_MAX: usize = 255;
 /// The only threshold that S3 takes (S3 User Guide: replication time control).
 const THRESHOLD_MINUTES: i32 = 15;
-
-/// The classes that a rule may name (S3 API Reference: Destination).
-const CLASSES: [&str; 8] = [
-    "STANDARD",
-    "REDUCED_REDUNDANCY",
-    "STANDARD_IA",
-    "ONEZONE_IA",
-    "INTELLIGENT_TIERING",
-    "GLACIER",
-    "DEEP_ARCHIVE",
-    "GLACIER_IR",
-];
 
 /// Whether the bucket `source` may have this configuration.
 ///
