@@ -225,12 +225,14 @@ def wrong_documents(pair):
         "an event and its family": [queue, one],
         "overlapping prefixes": [at("a/"), at("a/b/")],
         "one id twice": [{**at("a/"), "Id": "x"}, {**at("b/"), "Id": "x"}],
+        "two prefixes": [{**one, "Filter": {"Key": {"FilterRules": [
+            {"Name": "prefix", "Value": each} for each in ("a/", "b/")]}}}],
     }
 
 
 @pytest.mark.parametrize("case", [
     "a queue that is not there", "a FIFO queue", "an unknown event", "one event twice",
-    "an event and its family", "overlapping prefixes", "one id twice",
+    "an event and its family", "overlapping prefixes", "one id twice", "two prefixes",
 ])
 def test_a_wrong_document_is_refused_and_the_old_one_stays(pair, case):
     pair.listen("s3:ObjectRemoved:*")

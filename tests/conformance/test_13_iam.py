@@ -768,6 +768,8 @@ def test_the_policy_of_the_user_guide_for_encrypted_objects_suffices(aws):
             "kms:ViaService": "s3.us-east-1.amazonaws.com",
             "kms:EncryptionContext:aws:s3:arn": [arn(bucket, "*")]}})
 
+    # In place of the whole of the role, which may use any key.
+    aws.permit("replication", allow(READ, arn(SOURCE, "*")), allow(WRITE, arn(DESTINATION, "*")))
     aws.permit("replication", through_s3("kms:Decrypt", source, SOURCE),
                through_s3("kms:Encrypt", replica, DESTINATION), name="keys")
     aws.replicate(encrypted_rule(replica))
@@ -788,3 +790,27 @@ def test_a_condition_that_is_not_judged_is_refused_when_it_is_set(pair, conditio
     statement = dict(deny("s3:*", arn(SOURCE, "*")), Principal="*", Condition=condition)
     refused = refusal(pair.bucket_policy, SOURCE, statement)
     assert refused.code == "MalformedPolicy"
+
+
+@pytest.mark.parametrize("document", [
+    {"Version": "2012-10-18", "Statement": [allow("s3:GetObject", "*")]},
+    {"Statement": []},
+    {"Statement": [allow("s3", "*")]},
+    {"Statement": [allow("s3:GetObject", "mybucket")]},
+    {"Statement": [allow("s3:GetObject", "*") | {"Ressource": "*"}]},
+    {"Statement": [allow("s3:GetObject", "*") | {"Sid": "twice"}] * 2},
+], ids=["another version", "no statement", "no service", "no ARN", "a misspelt element",
+        "one id for two"])
+def test_a_policy_that_means_nothing_is_refused(pair, document):
+    """IAM User Guide, "IAM JSON policy element reference"."""
+    refused = refusal(pair.iam.put_role_policy, RoleName="replication", PolicyName="odd",
+                      PolicyDocument=json.dumps(document))
+    assert (refused.code, refused.status) == ("MalformedPolicyDocument", 400)
+
+
+@pytest.mark.parametrize("statement", [
+    dict(allow("s3:GetObject", arn("another", "*")), Principal="*"),
+    dict(allow("s3:GetObject", arn(SOURCE, "*")), Principal={"AWS": "nobody"}),
+], ids=["about another bucket", "a principal that is none"])
+def test_a_bucket_policy_that_means_nothing_is_refused(pair, statement):
+    assert refusal(pair.bucket_policy, SOURCE, statement).code == "MalformedPolicy"

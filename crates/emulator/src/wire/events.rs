@@ -94,6 +94,7 @@ fn create_bus(world: &mut World, input: &Value) -> Answer<Value> {
         return Err(Refusal::new(400, "ValidationException", message));
     }
     bus::create(world, name)?;
+    world.bus.tags.insert(name.to_owned(), tags(input));
     Ok(json!({ "EventBusArn": bus::bus_arn(world, name) }))
 }
 
@@ -170,6 +171,10 @@ fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
     if !is_name(name, 64) {
         let message = "Name must have 1 to 64 characters of [A-Za-z0-9._-]";
         return Err(Refusal::new(400, "ValidationException", message));
+    }
+    if !text(input, "ScheduleExpression").is_empty() {
+        let message = "this emulator does not do rules with a schedule: ScheduleExpression";
+        return Err(Refusal::new(501, "NotImplemented", message));
     }
     if text(input, "EventPattern").len() > PATTERN_MAX {
         let message = "EventPattern is longer than 4,096 characters";
@@ -292,9 +297,13 @@ fn tags(input: &Value) -> BTreeMap<String, String> {
     tags.map(|tag| (text(tag, "Key").to_owned(), text(tag, "Value").to_owned())).collect()
 }
 
-/// The tags of the rule that an ARN names.
+/// The tags of the rule or the bus that an ARN names.
 fn tags_of<'a>(world: &'a mut World, input: &Value) -> Answer<&'a mut BTreeMap<String, String>> {
     let arn = text(input, "ResourceARN");
+    if arn.contains(":event-bus/") {
+        world.bus.rules(arn)?;
+        return Ok(world.bus.tags.entry(bus::name_of(arn).to_owned()).or_default());
+    }
     let path = arn.split_once(":rule/").map_or(arn, |(_, path)| path);
     let (bus, rule) = path.rsplit_once('/').unwrap_or((bus::DEFAULT, path));
     let found = world.bus.rules_mut(bus)?.get_mut(rule);

@@ -80,11 +80,21 @@ fn run(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> An
             Ok(json!({ "PolicyNames": ["default"], "Truncated": false }))
         }
         "GetKeyRotationStatus" => {
-            let rotates = find(world, input, caller)?.1.rotates;
-            Ok(json!({ "KeyRotationEnabled": rotates }))
+            let (arn, key) = find(world, input, caller)?;
+            let mut told = json!({ "KeyId": arn, "KeyRotationEnabled": key.rotates.is_some() });
+            if let (Some(days), Some(told)) = (key.rotates, told.as_object_mut()) {
+                told.insert("RotationPeriodInDays".to_owned(), days.into());
+            }
+            Ok(told)
         }
         "EnableKeyRotation" | "DisableKeyRotation" => {
-            find_mut(world, input, caller)?.rotates = operation == "EnableKeyRotation";
+            let days = input.get("RotationPeriodInDays").map_or(Some(365), Value::as_u64);
+            let Some(days) = days.filter(|days| (90..=2_560).contains(days)) else {
+                let message = "RotationPeriodInDays must be between 90 and 2560";
+                return Err(Refusal::new(400, "ValidationException", message));
+            };
+            let on = operation == "EnableKeyRotation";
+            find_mut(world, input, caller)?.rotates = on.then_some(days);
             Ok(json!({}))
         }
         _ => tagging(world, operation, input, caller),
@@ -151,7 +161,25 @@ fn aliases(world: &mut World, operation: &str, input: &Value, caller: &Caller) -
     }
 }
 
+/// What a key is here; one that is asked for as another is refused by name.
+const KINDS: [(&str, &str); 4] = [
+    ("KeySpec", "SYMMETRIC_DEFAULT"),
+    ("CustomerMasterKeySpec", "SYMMETRIC_DEFAULT"),
+    ("KeyUsage", "ENCRYPT_DECRYPT"),
+    ("Origin", "AWS_KMS"),
+];
+
 fn create(world: &mut World, input: &Value, caller: &Caller) -> Answer<Value> {
+    let other = |(name, only): &&(&str, &str)| {
+        let asked = text(input, name);
+        !asked.is_empty() && asked != *only
+    };
+    let many = input.get("MultiRegion") == Some(&Value::Bool(true));
+    let odd = KINDS.iter().find(other).map(|(name, _)| *name);
+    if let Some(name) = odd.or(many.then_some("MultiRegion")) {
+        let message = format!("this emulator does not do keys of this {name}");
+        return Err(Refusal::new(501, "NotImplemented", message));
+    }
     let arn =
         format!("arn:aws:kms:{}:{}:key/{}", world.config.region, caller.account, world.rng.uuid());
     let now = world.now();
@@ -268,6 +296,8 @@ fn metadata(arn: &str, key: &Key) -> Value {
         "Origin": "AWS_KMS",
         "KeyManager": "CUSTOMER",
         "KeySpec": "SYMMETRIC_DEFAULT",
+        "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
+        "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
         "MultiRegion": false,
     });
     if let (Some(at), Some(told)) = (key.deletion, told.as_object_mut()) {

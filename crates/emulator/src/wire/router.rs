@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use s3s::service::S3Service;
@@ -200,9 +200,17 @@ impl Router {
             return asked.refused(&Refusal::new(405, "MethodNotAllowed", message));
         }
         if let Err(refusal) = self.check(asked, &request, secured) {
-            return asked.refused(&refusal);
+            let mut response = asked.refused(&refusal);
+            self.name_region(asked, &mut response);
+            return response;
         }
         if asked.service == Service::S3 {
+            // The signature is over the header as it came.
+            let spelt = spelt_source(&request).filter(|_| self.is_authentic(&request));
+            let secured = secured && spelt.is_none();
+            if let Some(spelt) = spelt {
+                request.headers_mut().insert("x-amz-copy-source", spelt);
+            }
             let body = request.body().clone();
             let mut response = self.s3(request, secured).await;
             self.tag_bucket(asked, &body, &response);
@@ -309,7 +317,8 @@ impl Router {
             shape::check(request, asked, &query)?;
         }
         let source = header(request.headers(), "x-amz-copy-source").map(|source| {
-            let source = percent_decode_str(source).decode_utf8_lossy().into_owned();
+            let source = source.replace('+', " ");
+            let source = percent_decode_str(&source).decode_utf8_lossy().into_owned();
             let (path, versioned) = match source.split_once("?versionId=") {
                 Some((path, _)) => (path.to_owned(), true),
                 None => (source, false),
@@ -355,6 +364,13 @@ impl Router {
         }
         response
     }
+}
+
+/// A copy's source is encoded as a form is: a plus as it stands is a space. The crate that reads it takes it for a
+/// plus, and is given another spelling.
+fn spelt_source(request: &Request<Bytes>) -> Option<HeaderValue> {
+    let source = header(request.headers(), "x-amz-copy-source").filter(|it| it.contains('+'))?;
+    HeaderValue::from_str(&source.replace('+', "%20")).ok()
 }
 
 /// S3 alone calls an access key that is not known by this name; the others have one of their own.

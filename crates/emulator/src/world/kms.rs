@@ -42,8 +42,8 @@ pub struct Key {
     pub created: Millis,
     /// When it will be deleted.
     pub deletion: Option<Millis>,
-    /// Its material is replaced once a year, which nobody notices.
-    pub rotates: bool,
+    /// Its material is replaced every so many days, which nobody notices.
+    pub rotates: Option<u64>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// Its policy, verbatim; `None` is the default one, which leaves all to the account's policies.
@@ -67,7 +67,7 @@ impl Kms {
             description: String::new(),
             created: 0,
             deletion: None,
-            rotates: false,
+            rotates: None,
             tags: BTreeMap::new(),
             policy: None,
             statements: Vec::new(),

@@ -1,8 +1,10 @@
 //! S3 Control, as far as batch jobs need it: CreateJob, DescribeJob, ListJobs, UpdateJobStatus,
-//! UpdateJobPriority and the tagging of jobs. Every other operation answers `NotImplemented`.
+//! UpdateJobPriority and the tagging of jobs; and the tags of buckets. Every other operation answers
+//! `NotImplemented`.
 
 mod operation;
 mod read;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -18,6 +20,7 @@ use super::xml::Element;
 use crate::world::{Answer, Refusal, World, jobs};
 
 const ROOT: &str = "/v20180820/jobs";
+const TAGS: &str = "/v20180820/tags/";
 const NAMESPACE: &str = "http://awss3control.amazonaws.com/doc/2018-08-20/";
 
 /// Answers one request.
@@ -28,7 +31,7 @@ pub(crate) fn handle(
 ) -> Response<Bytes> {
     let (status, document) = match dispatch(world, request, caller) {
         Ok(Some(answer)) => (200, Some(answer)),
-        Ok(None) => (200, None),
+        Ok(None) => (204, None),
         Err(refusal) => (refusal.status, Some(error(&refusal))),
     };
     let body =
@@ -42,6 +45,14 @@ pub(crate) fn handle(
 
 /// The operation that a request asks for, by its name in the API; `None` if it is not emulated.
 pub(crate) fn operation(method: &Method, path: &str) -> Option<&'static str> {
+    if path.starts_with(TAGS) {
+        return Some(match *method {
+            Method::GET => "ListTagsForResource",
+            Method::POST => "TagResource",
+            Method::DELETE => "UntagResource",
+            _ => return None,
+        });
+    }
     let parts: Vec<&str> =
         path.strip_prefix(ROOT)?.split('/').filter(|it| !it.is_empty()).collect();
     Some(match (method.as_str(), parts.as_slice()) {
@@ -98,11 +109,19 @@ fn dispatch(
         Some("DeleteJobTagging") => {
             jobs::delete_tags(world, &id).map(|()| Some(Element::new("DeleteJobTaggingResult")))
         }
+        Some("ListTagsForResource") => tags::list(world, &arn_of(path)).map(Some),
+        Some("TagResource") => tags::add(world, &arn_of(path), body()?).map(|()| None),
+        Some("UntagResource") => tags::remove(world, &arn_of(path), &query).map(|()| None),
         _ => {
             let message = format!("this emulator does not do {} {path}", request.method());
             Err(Refusal::new(501, "NotImplemented", message))
         }
     }
+}
+
+/// The resource that a path under [`TAGS`] is about.
+fn arn_of(path: &str) -> String {
+    decoded(path.strip_prefix(TAGS).unwrap_or_default())
 }
 
 /// The account in the header, or before the host; jobs are those of the account itself.

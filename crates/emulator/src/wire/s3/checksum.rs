@@ -53,12 +53,13 @@ fn check_names(headers: &HeaderMap) -> Answer<()> {
     let announced = |name: &&&str| trailer == format!("{PREFIX}{name}");
     match MISSING.iter().find(|name| named(name) || announced(name)) {
         None => Ok(()),
-        Some(name) => {
-            let message =
-                format!("this emulator does not compute checksums of the algorithm {name}");
-            Err(Refusal::new(501, "NotImplemented", message))
-        }
+        Some(name) => Err(not_computed(name)),
     }
+}
+
+fn not_computed(algorithm: &str) -> Refusal {
+    let message = format!("this emulator does not compute checksums of the algorithm {algorithm}");
+    Refusal::new(501, "NotImplemented", message)
 }
 
 /// The checksum of these pieces together, base64.
@@ -99,6 +100,9 @@ pub(super) fn of_upload(headers: &HeaderMap) -> Answer<Option<(String, bool)>> {
         return Ok(None);
     };
     let algorithm = algorithm.to_ascii_uppercase();
+    if MISSING.iter().any(|name| algorithm.eq_ignore_ascii_case(name)) {
+        return Err(not_computed(&algorithm));
+    }
     if !ALGORITHMS.contains(&algorithm.as_str()) {
         return invalid("Checksum algorithm provided is unsupported.");
     }

@@ -53,8 +53,7 @@ pub(super) fn put_bucket_acl(
     request: S3Request<dto::PutBucketAclInput>,
 ) -> S3Result<S3Response<dto::PutBucketAclOutput>> {
     let input = request.input;
-    bucket(world, &input.bucket)?;
-    check(input.acl.as_ref().map(|acl| acl.as_str()))?;
+    check(world, &input.bucket, input.acl.as_ref().map(|acl| acl.as_str()))?;
     plain(dto::PutBucketAclOutput::default())
 }
 
@@ -64,11 +63,18 @@ pub(super) fn put_object_acl(
 ) -> S3Result<S3Response<dto::PutObjectAclOutput>> {
     let input = request.input;
     get::version(world, &input.bucket, &input.key, input.version_id.as_deref())?;
-    check(input.acl.as_ref().map(|acl| acl.as_str()))?;
+    check(world, &input.bucket, input.acl.as_ref().map(|acl| acl.as_str()))?;
     plain(dto::PutObjectAclOutput::default())
 }
 
-fn check(canned: Option<&str>) -> Answer<()> {
+/// A bucket whose owner owns all that is in it, as every new one, takes no ACL but the one that says so (S3 User
+/// Guide: controlling ownership of objects).
+fn check(world: &World, name: &str, canned: Option<&str>) -> Answer<()> {
+    let enforced = bucket(world, name)?.ownership.as_deref() == Some("BucketOwnerEnforced");
+    if enforced && canned != Some("bucket-owner-full-control") {
+        let message = "The bucket does not allow ACLs";
+        return Err(Refusal::new(400, "AccessControlListNotSupported", message));
+    }
     if canned.is_some_and(|canned| OWNED.contains(&canned)) {
         return Ok(());
     }

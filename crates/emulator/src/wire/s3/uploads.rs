@@ -151,9 +151,9 @@ pub(super) fn complete(
             if upload.checksum.is_some() || given.is_some() {
                 upload.check_key(given.as_deref())?;
             }
-            checksum::check_named(upload, &stated)?;
             let numbers = parts.iter().map(|(number, _)| *number);
             let made = checksum::of_parts(upload, numbers, &headers)?;
+            checksum::check_named(upload, &stated)?;
             let checksums = made.0.clone();
             (multipart::complete(world, bucket, key, id, &parts, made, &condition)?, checksums)
         }

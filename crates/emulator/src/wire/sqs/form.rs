@@ -89,8 +89,11 @@ fn object(pairs: &[(&str, &str)]) -> Map<String, Value> {
     }
     for (name, whole) in LISTS {
         let entries = entries(pairs, name);
-        let texts: Vec<Value> = entries.iter().flatten().map(|(_, text)| (*text).into()).collect();
+        let alone = pairs.iter().filter(|(it, _)| *it == name);
+        let texts = entries.iter().flatten().chain(alone);
+        let texts: Vec<Value> = texts.map(|(_, text)| (*text).into()).collect();
         if !texts.is_empty() {
+            made.remove(name);
             made.insert(whole.to_owned(), texts.into());
         }
     }
@@ -117,9 +120,14 @@ fn entries<'a>(pairs: &[(&'a str, &'a str)], name: &str) -> Vec<Vec<(&'a str, &'
         let Some(rest) = path.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')) else {
             continue;
         };
-        let (at, rest) = rest.split_once('.').unwrap_or((rest, ""));
-        if let Some(at) = at.parse::<usize>().ok().filter(|_| found.len() < LIST_MAX) {
-            found.entry(at).or_default().push((rest, *text));
+        let (at, under) = rest.split_once('.').unwrap_or((rest, ""));
+        // The oldest clients leave the number out where there is one.
+        let (at, under) = match at.parse::<usize>() {
+            Ok(at) => (at, under),
+            Err(_) => (0, rest),
+        };
+        if found.len() < LIST_MAX {
+            found.entry(at).or_default().push((under, *text));
         }
     }
     found.into_values().collect()

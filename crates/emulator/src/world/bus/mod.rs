@@ -102,13 +102,16 @@ pub type Rules = BTreeMap<String, Rule>;
 #[derive(Debug)]
 pub struct Buses {
     buses: BTreeMap<String, Rules>,
+    /// The tags of each bus that has any, by its name.
+    pub tags: BTreeMap<String, BTreeMap<String, String>>,
     /// Events that were matched so far, and deliveries that came of them.
     pub matched: (u64, u64),
 }
 
 impl Default for Buses {
     fn default() -> Self {
-        Self { buses: [(DEFAULT.to_owned(), Rules::new())].into(), matched: (0, 0) }
+        let buses = [(DEFAULT.to_owned(), Rules::new())].into();
+        Self { buses, tags: BTreeMap::new(), matched: (0, 0) }
     }
 }
 
@@ -182,6 +185,7 @@ pub fn delete(world: &mut World, name: &str) -> Answer<()> {
         return Err(Refusal::new(400, "ValidationException", "Cannot delete event bus default."));
     }
     world.bus.buses.remove(name_of(name));
+    world.bus.tags.remove(name_of(name));
     Ok(())
 }
 

@@ -78,9 +78,9 @@ fn follow_locks(replica: &mut Version, source: &Version, now: Millis) {
     if extra.retention.filter(|old| now < old.until).is_none_or(|old| !weaker(&old)) {
         extra.retention = retention;
     }
-    if hold {
+    if hold && !extra.legal_hold {
         (extra.legal_hold, extra.hold_of_source) = (true, true);
-    } else if extra.hold_of_source {
+    } else if !hold && extra.hold_of_source {
         (extra.legal_hold, extra.hold_of_source) = (false, false);
     }
 }
