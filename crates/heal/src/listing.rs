@@ -141,7 +141,7 @@ mod tests {
     fn rows_are_read_as_inventories_write_them() {
         let manifest = ListingManifest::parse(DOCUMENT.as_bytes()).unwrap();
         assert_eq!(manifest.files, ["g/a.csv.gz", "g/b.csv.gz"]);
-        let lines = b"\"src\",\"a%20b%2Bc\",\"v1\",\"true\"\nsrc,d/e,,true\n";
+        let lines = b"\"src\",\"a+b%2Bc\",\"v1\",\"true\"\nsrc,d/e,,true\n";
         let rows = manifest.rows(lines, &bucket()).unwrap();
         let shown: Vec<_> = rows.iter().map(|id| (id.key.as_str(), id.version.as_str())).collect();
         assert_eq!(shown, [("a b+c", "v1"), ("d/e", "null")]);
