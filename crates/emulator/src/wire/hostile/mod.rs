@@ -14,7 +14,7 @@ use self::good::{GOOD, REPLICATION};
 use super::operation::{self, Asked};
 use crate::Emulator;
 use crate::world::bucket::Versioning;
-use crate::world::fault::Service;
+use crate::world::fault::{Faults, Service};
 use crate::world::iam::Role;
 use crate::world::ops::{self, put};
 use crate::world::rng::Rng;
@@ -158,8 +158,9 @@ async fn check(emulator: &Emulator, seed: u64) {
     let handled = emulator.shared.handle(request);
     let answered = tokio::time::timeout(Duration::from_secs(20), handled).await;
     let outcome = answered.unwrap_or_else(|_| panic!("no answer to {told}"));
-    // A fault that a request before this one has asked for.
+    // A request before this one has asked for a fault: one is enough.
     if outcome.by_fault {
+        emulator.with(|world| world.faults = Faults::default());
         return;
     }
     let response = outcome.response.unwrap_or_else(|| panic!("the connection broke at {told}"));
