@@ -221,7 +221,11 @@ def test_dead_letters_can_be_moved(dead, elsewhere):
         members["DestinationArn"] = aws.queue_arn("other")
     assert aws.sqs.start_message_move_task(**members)["TaskHandle"]
     assert receive(aws, target) == []
-    assert [each["MessageId"] for each in receive(aws, url)] == [message]
+    # As if it were sent anew (SQS Developer Guide, "Configure a dead-letter queue redrive").
+    moved, = receive(aws, url)
+    assert moved["MessageId"] != message
+    same = {**members, "DestinationArn": members["SourceArn"]}
+    assert refusal(aws.sqs.start_message_move_task, **same).status == 400
     task, = aws.sqs.list_message_move_tasks(SourceArn=members["SourceArn"])["Results"]
     assert task.items() >= {**members, "Status": "COMPLETED",
                             "ApproximateNumberOfMessagesMoved": 1}.items()

@@ -66,13 +66,15 @@ impl Shared {
         let (now, chance) = self.with(|world| (world.now(), world.chance()));
         let outcome = self.router.handle(request.clone()).await;
         let unmoved = chance == self.with(|world| world.chance());
-        if outcome.left_no_trace() || (weight == Weight::Look && unmoved) {
-            return outcome;
-        }
+        let traceless = outcome.left_no_trace() || (weight == Weight::Look && unmoved);
         // What is refused can leave traces too: an event of the trail, a fault that is spent. But what was
         // refused for its signature must not be taken when it is done again.
         let counts = outcome.counts() || self.router.is_authentic(&request);
-        if let Some(journal) = journal.as_mut().filter(|_| counts) {
+        let Some(journal) = journal.as_mut() else { return outcome };
+        if traceless || !counts {
+            // Nor may it have used up chance, which will be there when the past is done again.
+            self.with(|world| world.set_chance(chance));
+        } else {
             let entry = Entry::of(&request, (now, chance), outcome.status(), &caller);
             if let Err(why) = journal.add(&entry, request.body()) {
                 tracing::error!(%why, "the journal cannot be written");
@@ -101,13 +103,17 @@ impl Shared {
         }
     }
 
-    /// Moves the clock, but not in the middle of a request that is written down.
-    pub(crate) async fn advance(&self, ms: Millis) {
+    /// Moves the clock by what has passed when its turn has come: not in the middle of a request that is written
+    /// down.
+    pub(crate) async fn follow(&self, passed: impl FnOnce() -> Millis) {
         let _turn = match self.journaled.load(Ordering::Relaxed) {
             true => Some(self.journal.lock().await),
             false => None,
         };
-        self.with(|world| world.advance_to(world.now().saturating_add(ms)));
+        let ms = passed();
+        if ms > 0 {
+            self.with(|world| world.advance_to(world.now().saturating_add(ms)));
+        }
     }
 
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {

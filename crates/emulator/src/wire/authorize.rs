@@ -307,6 +307,9 @@ fn resource_of(world: &World, asked: &Asked, request: &Request<Bytes>) -> String
         Service::Iam => form("PolicyArn")
             .or_else(|| form("RoleName").map(|role| format!("arn:aws:iam::{account}:role/{role}"))),
         Service::Control => {
+            if let Some(arn) = asked.path.strip_prefix("/v20180820/tags/") {
+                return arn.to_owned();
+            }
             let id = asked.path.strip_prefix("/v20180820/jobs/");
             let id = id.and_then(|rest| rest.split('/').next()).filter(|id| !id.is_empty());
             id.map(|id| format!("arn:aws:s3:{region}:{account}:job/{id}"))

@@ -299,9 +299,11 @@ impl Journal {
         if self.owed.is_empty() {
             return Ok(());
         }
+        // Over what an attempt before this one may have left.
+        self.file.seek(SeekFrom::Start(self.end))?;
         if let Err(why) = self.file.write_all(&self.owed) {
-            self.file.set_len(self.end)?;
-            self.file.seek(SeekFrom::Start(self.end))?;
+            // If this fails too, what is left looks cut off.
+            let _ = self.file.set_len(self.end);
             return Err(why);
         }
         self.end += self.owed.len() as u64;

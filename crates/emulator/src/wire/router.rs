@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use s3s::service::S3Service;
@@ -18,7 +18,8 @@ use super::operation::{self, Asked, Query, header};
 use super::xml::Element;
 use super::{authorize, control, events, host, kms, open, query, s3, shape, signature, sqs};
 use crate::world::fault::{Service, Verdict};
-use crate::world::object::Version;
+use crate::world::object::{Tags, Version};
+use crate::world::ops;
 use crate::world::rng::Rng;
 use crate::world::{Answer, Config, Refusal, World};
 
@@ -29,8 +30,8 @@ pub(crate) struct Outcome {
     pub(crate) response: Option<Response<Bytes>>,
     /// Wall time that the answer is held back for.
     pub(crate) delay: Duration,
-    /// A fault had a hand in it.
-    pub(crate) by_fault: bool,
+    /// There were faults, which counted it or had a hand in it.
+    pub(crate) under_faults: bool,
 }
 
 /// How much a request may change.
@@ -38,7 +39,8 @@ pub(crate) struct Outcome {
 pub(crate) enum Weight {
     /// Nothing.
     Read,
-    /// Only what time alone has brought about, and somebody had to look at: that draws on chance.
+    /// Only what time alone has brought about, and somebody had to look at; who looks later finds the same. What
+    /// is told of it draws on chance.
     Look,
     /// Anything.
     Change,
@@ -50,7 +52,7 @@ impl Outcome {
         let empty = |it: &Response<Bytes>| {
             it.extensions().get::<sqs::Empty>().is_some_and(|empty| empty.untouched)
         };
-        !self.by_fault && self.response.as_ref().is_some_and(empty)
+        !self.under_faults && self.response.as_ref().is_some_and(empty)
     }
 
     /// The status of the answer; 0 where the connection breaks instead.
@@ -61,7 +63,7 @@ impl Outcome {
     /// Whether the request was done, or met a fault: it has to be done again to come to the same world.
     pub(crate) fn counts(&self) -> bool {
         let good = |response: &Response<Bytes>| response.status().as_u16() < 400;
-        self.by_fault || self.response.as_ref().is_none_or(good)
+        self.under_faults || self.response.as_ref().is_none_or(good)
     }
 }
 
@@ -113,7 +115,7 @@ impl Router {
         let response = operation::name(request).refused(&refusal);
         let head = request.method() == Method::HEAD;
         let response = Some(self.finish(response, head));
-        Outcome { response, delay: Duration::ZERO, by_fault: false }
+        Outcome { response, delay: Duration::ZERO, under_faults: false }
     }
 
     /// Whether a request that carries its signature in a header carries the right one.
@@ -151,18 +153,23 @@ impl Router {
             let mut unimplemented = lock(&self.unimplemented);
             let mut world = lock(&self.world);
             let response = admin::handle(&mut world, &mut unimplemented, &self.initial, &request);
-            return Outcome { response: Some(response), delay: Duration::ZERO, by_fault: false };
+            return Outcome {
+                response: Some(response),
+                delay: Duration::ZERO,
+                under_faults: false,
+            };
         }
         let asked = operation::name(&request);
-        let verdict = {
+        let (verdict, under_faults) = {
             let mut world = lock(&self.world);
+            let any = !world.faults.rules.is_empty();
             world.audit.call(|| format!("{:?} {}", asked.service, asked.operation));
-            world.faults.next(asked.service, &asked.operation, &asked.path)
+            (world.faults.next(asked.service, &asked.operation, &asked.path), any)
         };
         let head = request.method() == Method::HEAD;
         tracing::debug!(service = ?asked.service, operation = asked.operation, path = asked.path, ?verdict, "request");
-        let by_fault = verdict.is_some();
-        let mut outcome = Outcome { response: None, delay: Duration::ZERO, by_fault };
+        let delay = Duration::ZERO;
+        let mut outcome = Outcome { response: None, delay, under_faults };
         match verdict {
             Some(Verdict::LoseRequest) => return outcome,
             Some(Verdict::Refuse { code, status }) => {
@@ -205,15 +212,16 @@ impl Router {
             return response;
         }
         if asked.service == Service::S3 {
-            // The signature is over the header as it came.
-            let spelt = spelt_source(&request).filter(|_| self.is_authentic(&request));
-            let secured = secured && spelt.is_none();
-            if let Some(spelt) = spelt {
-                request.headers_mut().insert("x-amz-copy-source", spelt);
-            }
-            let body = request.body().clone();
+            let tags = match self.tags_of_new(asked, &request) {
+                Ok(tags) => tags,
+                Err(refusal) => return asked.refused(&refusal),
+            };
             let mut response = self.s3(request, secured).await;
-            self.tag_bucket(asked, &body, &response);
+            if let Some((name, tags)) = tags.filter(|_| response.status().is_success())
+                && let Some(bucket) = lock(&self.world).buckets.get_mut(&name)
+            {
+                bucket.tags = tags;
+            }
             self.name_region(asked, &mut response);
             if asked.operation == "GetObjectAttributes" {
                 unquote(&mut response);
@@ -237,19 +245,23 @@ impl Router {
         }
     }
 
-    /// Gives a new bucket the tags that it was made with; the crate that reads the request does not know them.
-    fn tag_bucket(&self, asked: &Asked, body: &Bytes, response: &Response<Bytes>) {
-        if asked.operation != "CreateBucket" || !response.status().is_success() {
-            return;
+    /// The tags that a new bucket is made with, which the crate that reads the request does not know.
+    fn tags_of_new(
+        &self,
+        asked: &Asked,
+        request: &Request<Bytes>,
+    ) -> Answer<Option<(String, Tags)>> {
+        let name = asked.bucket.as_deref().unwrap_or_default();
+        if asked.operation != "CreateBucket" || lock(&self.world).buckets.contains_key(name) {
+            return Ok(None);
         }
-        let document = std::str::from_utf8(body).ok().and_then(Element::parse);
+        let document = std::str::from_utf8(request.body()).ok().and_then(Element::parse);
         let tags = document.as_ref().and_then(|it| it.child("Tags"));
         let pairs = tags.into_iter().flat_map(|list| &list.children);
         let pairs = pairs.filter_map(|tag| tag.text_of("Key").zip(tag.text_of("Value")));
-        let name = asked.bucket.as_deref().unwrap_or_default();
-        if let Some(bucket) = lock(&self.world).buckets.get_mut(name) {
-            bucket.tags.extend(pairs);
-        }
+        let tags: Tags = pairs.collect();
+        ops::bucket::check_tags(&tags)?;
+        Ok(Some((name.to_owned(), tags)))
     }
 
     /// S3 tells everybody where a bucket is, also whom it tells nothing else: SDKs ask so for its Region.
@@ -364,13 +376,6 @@ impl Router {
         }
         response
     }
-}
-
-/// A copy's source is encoded as a form is: a plus as it stands is a space. The crate that reads it takes it for a
-/// plus, and is given another spelling.
-fn spelt_source(request: &Request<Bytes>) -> Option<HeaderValue> {
-    let source = header(request.headers(), "x-amz-copy-source").filter(|it| it.contains('+'))?;
-    HeaderValue::from_str(&source.replace('+', "%20")).ok()
 }
 
 /// S3 alone calls an access key that is not known by this name; the others have one of their own.

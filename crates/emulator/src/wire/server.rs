@@ -3,6 +3,7 @@
 //!
 //! TLS is not spoken; the listener is as open as the address it is given.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +22,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -73,9 +74,11 @@ impl Server {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let door = Door { shared, clock: speed.map(|speed| Arc::new(Clock::new(speed))) };
-        let clock = door.clock.is_some().then(|| tokio::spawn(run_clock(door.clone())));
-        let listening = Some(tokio::spawn(accept(door, listener, stopped)));
+        let clock = speed.map(|speed| Arc::new(Clock::new(speed)));
+        let (open, closed) = mpsc::channel(1);
+        let door = Door { shared: Arc::clone(&shared), clock: clock.clone(), _open: open };
+        let clock = clock.map(|clock| tokio::spawn(run_clock(shared, clock)));
+        let listening = Some(tokio::spawn(accept(door, listener, stopped, closed)));
         Ok(Self { addr, stop, listening, clock, forwarding: None })
     }
 
@@ -120,14 +123,15 @@ struct Door {
     shared: Arc<Shared>,
     /// `None` where the world's clock stands still until it is moved.
     clock: Option<Arc<Clock>>,
+    /// Held by whatever still answers; nothing is ever sent.
+    _open: mpsc::Sender<Infallible>,
 }
 
 impl Door {
     /// Brings the world to where the wall is. On from wherever it is: somebody may have moved its clock too.
     async fn catch_up(&self) {
-        let passed = self.clock.as_ref().map_or(0, |clock| clock.passed());
-        if passed > 0 {
-            self.shared.advance(passed).await;
+        if let Some(clock) = &self.clock {
+            self.shared.follow(|| clock.passed()).await;
         }
     }
 }
@@ -153,14 +157,13 @@ impl Clock {
 }
 
 /// Requests move the clock too; between them things happen by themselves.
-async fn run_clock(door: Door) {
-    let shared = &door.shared;
+async fn run_clock(shared: Arc<Shared>, clock: Arc<Clock>) {
     let (mut marked, mut seen) = (Instant::now(), None);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        door.catch_up().await;
+        shared.follow(|| clock.passed()).await;
         if marked.elapsed() >= MARK {
             marked = Instant::now();
             let now = shared.with(|world| (world.chance(), world.next_due()));
@@ -172,7 +175,12 @@ async fn run_clock(door: Door) {
     }
 }
 
-async fn accept(door: Door, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+async fn accept(
+    door: Door,
+    listener: TcpListener,
+    mut stopped: watch::Receiver<bool>,
+    mut closed: mpsc::Receiver<Infallible>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -190,7 +198,12 @@ async fn accept(door: Door, listener: TcpListener, mut stopped: watch::Receiver<
             },
         }
     }
-    let ended = async { while connections.join_next().await.is_some() {} };
+    drop(door);
+    let ended = async {
+        while connections.join_next().await.is_some() {}
+        // Tunnels outlive the connections that they came by.
+        closed.recv().await
+    };
     if tokio::time::timeout(STOP_MAX, ended).await.is_err() {
         tracing::debug!("connections were cut off");
     }
@@ -350,7 +363,8 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let head = Request::from_parts(parts, Bytes::new());
     let asked = operation::name(&head);
-    let most = if asked.service == Service::S3 && !is_form(&head) {
+    let is_call = operation::may_be_form(&head) && head.uri().query().is_none();
+    let most = if asked.service == Service::S3 && !is_form(&head) && !is_call {
         BODY_BYTES_MAX
     } else {
         CALL_BYTES_MAX

@@ -39,6 +39,9 @@ pub use refusal::{Answer, Refusal};
 /// Milliseconds since the Unix epoch, on the world's own clock.
 pub type Millis = u64;
 
+/// The last moment whose year has four digits, as every date on the wire has.
+const END: Millis = 253_402_300_799_000;
+
 /// One emulated account in one Region, with everything in it.
 #[derive(Debug)]
 pub struct World {
@@ -106,9 +109,10 @@ impl World {
         self.agenda.next_due()
     }
 
-    /// Moves the clock to `now` (never back) and runs everything that is due until then, each thing
+    /// Moves the clock to `now` (never back, nor beyond the year 9999) and runs everything that is due until then, each thing
     /// at its own time.
     pub fn advance_to(&mut self, now: Millis) {
+        let now = now.min(END);
         // Midnights before this one bring nothing, unless something else happens first.
         let mut quiet_until = 0;
         loop {

@@ -263,6 +263,10 @@ pub fn move_all(world: &mut World, source: &str, destination: Option<&str>) -> A
     for arn in [Some(source), destination].into_iter().flatten() {
         world.queues.get(arn).filter(|queue| queue.arn == arn).ok_or_else(|| gone(arn))?;
     }
+    if destination == Some(source) {
+        let message = "The source and the destination must be different queues.";
+        return Err(Refusal::new(400, "InvalidParameterValue", message));
+    }
     if world.queues.feeding(source).next().is_none() {
         let message = "Source queue must be configured as a Dead Letter Queue.";
         return Err(Refusal::new(400, "InvalidParameterValue", message));
@@ -272,13 +276,16 @@ pub fn move_all(world: &mut World, source: &str, destination: Option<&str>) -> A
     queue.show(now);
     let (mut moved, mut stay) = (0, VecDeque::new());
     for message in std::mem::take(&mut queue.waiting) {
+        let id = world.rng.uuid();
         let to = destination.map(str::to_owned).or_else(|| message.aside.clone());
         let there = to.and_then(|to| world.queues.get_mut(&to).map(|queue| (to, queue)));
         let Some((to, queue)) = there else {
             stay.push_back(message);
             continue;
         };
-        queue.waiting.push_back(Message { received: 0, first: None, aside: None, ..message });
+        // As if it were sent anew (SQS Developer Guide: configure a dead-letter queue redrive).
+        let fresh = Message { id, sent: now, received: 0, first: None, aside: None, ..message };
+        queue.waiting.push_back(fresh);
         moved += 1;
         super::lambda::wake(world, name_of(&to).to_owned());
     }
@@ -378,14 +385,18 @@ pub fn missing(arn: &str) -> Refusal {
 }
 
 impl Queue {
-    /// Messages that may be handed out now, and those that are being worked on or do not show yet.
+    /// Messages that wait, and those that are hidden, or were when somebody asked for messages last.
     pub fn depth(&self) -> (usize, usize) {
         (self.waiting.len(), self.hidden.len())
     }
 
-    /// Messages that do not show yet, and were never handed out.
-    pub fn delayed(&self) -> usize {
-        self.hidden.values().filter(|message| message.received == 0).count()
+    /// Messages that may be handed out at `now`, those that do not show yet and were never handed out, and those
+    /// that are being worked on.
+    pub fn counts(&self, now: Millis) -> (usize, usize, usize) {
+        let shown = self.hidden.range(..=(now, char::MAX.to_string())).count();
+        let hidden = self.hidden.iter().skip(shown);
+        let delayed = hidden.filter(|(_, message)| message.received == 0).count();
+        (self.waiting.len() + shown, delayed, self.hidden.len() - shown - delayed)
     }
 
     /// When there is something to hand out: now, or when the first hidden message shows again.

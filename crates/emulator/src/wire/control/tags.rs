@@ -5,10 +5,8 @@ use super::{Query, bad};
 use crate::wire::xml::Element;
 use crate::world::bucket::Bucket;
 use crate::world::jobs::request::bucket_of;
+use crate::world::ops::bucket::put_tags;
 use crate::world::{Answer, Refusal, World};
-
-/// The most tags of a bucket (S3 User Guide: using cost allocation tags).
-const TAGS_MAX: usize = 50;
 
 pub(super) fn list(world: &mut World, arn: &str) -> Answer<Element> {
     let tags = found(world, arn)?.tags.iter();
@@ -19,23 +17,19 @@ pub(super) fn list(world: &mut World, arn: &str) -> Answer<Element> {
 pub(super) fn add(world: &mut World, arn: &str, body: &str) -> Answer<()> {
     let root = Element::parse(body).filter(|root| root.name == "TagResourceRequest");
     let root = root.ok_or_else(|| bad("The body is no TagResourceRequest"))?;
-    let tags = super::read::read_tags(&root)?;
-    if tags.iter().any(|(key, _)| key.is_empty() || key.starts_with("aws:")) {
-        return Err(bad("The key of a tag must not be empty, nor begin with aws:"));
-    }
+    let added = super::read::read_tags(&root)?;
     let bucket = found(world, arn)?;
-    let new = tags.iter().filter(|(key, _)| !bucket.tags.contains_key(key)).count();
-    if bucket.tags.len() + new > TAGS_MAX {
-        return Err(bad("A bucket has at most 50 tags"));
-    }
-    bucket.tags.extend(tags);
-    Ok(())
+    let (name, mut tags) = (bucket.name.clone(), bucket.tags.clone());
+    tags.extend(added);
+    put_tags(world, &name, tags, "TagResource")
 }
 
 pub(super) fn remove(world: &mut World, arn: &str, query: &Query) -> Answer<()> {
     let names: Vec<&str> = query.all("tagKeys").collect();
-    found(world, arn)?.tags.retain(|name, _| !names.contains(&name.as_str()));
-    Ok(())
+    let bucket = found(world, arn)?;
+    let (bucket, mut tags) = (bucket.name.clone(), bucket.tags.clone());
+    tags.retain(|name, _| !names.contains(&name.as_str()));
+    put_tags(world, &bucket, tags, "UntagResource")
 }
 
 fn found<'a>(world: &'a mut World, arn: &str) -> Answer<&'a mut Bucket> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 
-use self::good::{GOOD, REPLICATION};
+use self::good::{GOOD, NOTIFICATION, REPLICATION};
 use super::operation::{self, Asked};
 use crate::Emulator;
 use crate::world::bucket::Versioning;
@@ -159,7 +159,7 @@ async fn check(emulator: &Emulator, seed: u64) {
     let answered = tokio::time::timeout(Duration::from_secs(20), handled).await;
     let outcome = answered.unwrap_or_else(|_| panic!("no answer to {told}"));
     // A request before this one has asked for a fault: one is enough.
-    if outcome.by_fault {
+    if outcome.under_faults {
         emulator.with(|world| world.faults = Faults::default());
         return;
     }
@@ -232,7 +232,7 @@ async fn the_past_comes_out_the_same_when_it_is_done_again() {
                 emulator.shared.handle(request).await;
             }
             // Sometimes no time passes at all, and sometimes much.
-            emulator.shared.advance([0, 0, 20, 3_000, 600_000][(seed % 5) as usize]).await;
+            emulator.shared.follow(|| [0, 0, 20, 3_000, 600_000][(seed % 5) as usize]).await;
         }
         emulator.close().await;
         let before = shown(&emulator);
@@ -243,6 +243,46 @@ async fn the_past_comes_out_the_same_when_it_is_done_again() {
         assert!(before == after, "round {round}: {odd:?}");
         std::fs::remove_dir_all(&dir).unwrap();
     }
+}
+
+/// An empty poll draws on chance and is not written down: what falls due after it must not notice.
+#[tokio::test]
+async fn what_is_not_written_down_uses_up_no_chance() {
+    let dir = std::env::temp_dir().join(format!("resilver-chance-{}", std::process::id()));
+    // A run before this one may have left it.
+    let _ = std::fs::remove_dir_all(&dir);
+    let config = Config { credentials: None, ..Config::default() };
+    let emulator = Emulator::open(&dir, config.clone()).await.unwrap();
+    let open = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:SendMessage","Resource":"*"}}"#;
+    let make = |name: &str, policy: &str| {
+        let attributes = serde_json::json!({ "Policy": policy });
+        serde_json::json!({ "QueueName": name, "Attributes": attributes }).to_string()
+    };
+    let notification = NOTIFICATION.replace("s3:Replication:*", "s3:ObjectCreated:*");
+    for (method, uri, target, body) in [
+        ("POST", "/", "AmazonSQS.CreateQueue", make("q", open)),
+        ("POST", "/", "AmazonSQS.CreateQueue", make("empty", "")),
+        ("PUT", "/src", "", String::new()),
+        ("PUT", "/src?notification", "", notification),
+        ("PUT", "/src/a", "", "body".to_owned()),
+        ("POST", "/", "AmazonSQS.ReceiveMessage", r#"{"QueueUrl":"x/empty"}"#.to_owned()),
+    ] {
+        let request = Request::builder().method(method).uri(uri).header("host", "127.0.0.1:1");
+        let request = request.header("x-amz-target", target).body(Bytes::from(body)).unwrap();
+        let outcome = emulator.shared.handle(request).await;
+        assert_eq!(outcome.status(), 200, "{uri} {target}");
+    }
+    // The event comes, and its message has an id.
+    emulator.shared.follow(|| 600_000).await;
+    emulator.close().await;
+    let before = shown(&emulator);
+    assert!(before.contains("ObjectCreated:Put"));
+    drop(emulator);
+    let again = Emulator::open(&dir, config).await.unwrap();
+    let after = shown(&again);
+    let odd = before.lines().zip(after.lines()).find(|(one, other)| one != other);
+    assert!(before == after, "{odd:?}");
+    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[tokio::test]

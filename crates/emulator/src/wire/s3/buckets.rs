@@ -185,7 +185,8 @@ pub(super) fn put_tags(
     request: S3Request<dto::PutBucketTaggingInput>,
 ) -> S3Result<S3Response<dto::PutBucketTaggingOutput>> {
     let input = request.input;
-    buckets::put_tags(world, &input.bucket, fields::tags_of_set(input.tagging.tag_set)?)?;
+    let tags = fields::tags_of_set(input.tagging.tag_set)?;
+    buckets::put_tags(world, &input.bucket, tags, "PutBucketTagging")?;
     plain(dto::PutBucketTaggingOutput::default())
 }
 
@@ -193,7 +194,7 @@ pub(super) fn delete_tags(
     world: &mut World,
     request: S3Request<dto::DeleteBucketTaggingInput>,
 ) -> S3Result<S3Response<dto::DeleteBucketTaggingOutput>> {
-    buckets::put_tags(world, &request.input.bucket, Tags::new())?;
+    buckets::put_tags(world, &request.input.bucket, Tags::new(), "DeleteBucketTagging")?;
     plain(dto::DeleteBucketTaggingOutput::default())
 }
 

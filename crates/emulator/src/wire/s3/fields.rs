@@ -287,6 +287,10 @@ pub(super) fn source(
     condition: ReadIf,
     headers: &HeaderMap,
 ) -> Answer<Source> {
+    // A plus as it stands is a space, as in a form; the crate takes it for a plus.
+    let spelt = headers.get("x-amz-copy-source").and_then(|it| it.to_str().ok());
+    let spelt = spelt.filter(|it| it.contains('+')).map(|it| it.replace('+', "%20"));
+    let source = spelt.and_then(|it| dto::CopySource::parse(&it).ok()).unwrap_or(source);
     let dto::CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(Refusal::new(501, "NotImplemented", "Access points are not emulated"));
     };

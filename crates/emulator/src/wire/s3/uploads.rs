@@ -9,7 +9,7 @@ use s3s::{S3Request, S3Response, S3Result, dto};
 
 use super::fields::{self, argument, etag, second};
 use super::{checksum, lock, plain, with_headers};
-use crate::wire::host::HOST;
+use crate::wire::host::{HOST, bucket_of};
 use crate::world::World;
 use crate::world::object::Fields;
 use crate::world::ops::encryption::choose;
@@ -159,7 +159,11 @@ pub(super) fn complete(
         }
     };
     let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or(HOST);
-    let location = format!("http://{host}/{bucket}/{}", utf8_percent_encode(key, fields::PATH));
+    let root = match bucket_of(host) {
+        Some(_) => format!("http://{host}"),
+        None => format!("http://{host}/{bucket}"),
+    };
+    let location = format!("{root}/{}", utf8_percent_encode(key, fields::PATH));
     let mut headers = fields::of_version(&written.encryption, written.version_id.as_ref());
     fields::add_expiration(&mut headers, world, (bucket, key), None);
     let of = |name: &str| checksums.get(name).map(str::to_owned);

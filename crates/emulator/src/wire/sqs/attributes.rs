@@ -173,9 +173,9 @@ fn redrive(attributes: &Value) -> Answer<Option<(String, u32)>> {
 ///
 /// # Errors
 /// 400 where there is no such attribute.
-pub(super) fn told(queue: &Queue, input: &Value) -> Answer<Map<String, Value>> {
+pub(super) fn told(queue: &Queue, input: &Value, now: Millis) -> Answer<Map<String, Value>> {
     let asked = texts(input, "AttributeNames");
-    let all = all(queue);
+    let all = all(queue, now);
     // Those that a queue may have and this one has not.
     let absent = |name: &str| ["Policy", "RedrivePolicy"].contains(&name) || KEPT.contains(&name);
     let strange = |name: &&&str| {
@@ -188,14 +188,13 @@ pub(super) fn told(queue: &Queue, input: &Value) -> Answer<Map<String, Value>> {
     Ok(all.into_iter().filter(|(name, _)| wanted(name)).collect())
 }
 
-fn all(queue: &Queue) -> Map<String, Value> {
-    let (waiting, hidden) = queue.depth();
-    let delayed = queue.delayed();
+fn all(queue: &Queue, now: Millis) -> Map<String, Value> {
+    let (waiting, delayed, hidden) = queue.counts(now);
     let mut all = Map::new();
     let mut set = |name: &str, value: String| all.insert(name.to_owned(), Value::String(value));
     set("ApproximateNumberOfMessages", waiting.to_string());
     set("ApproximateNumberOfMessagesDelayed", delayed.to_string());
-    set("ApproximateNumberOfMessagesNotVisible", hidden.saturating_sub(delayed).to_string());
+    set("ApproximateNumberOfMessagesNotVisible", hidden.to_string());
     set("CreatedTimestamp", (queue.dates.0 / 1_000).to_string());
     set("DelaySeconds", (queue.delay / 1_000).to_string());
     set("LastModifiedTimestamp", (queue.dates.1 / 1_000).to_string());

@@ -107,7 +107,7 @@ fn run(world: &mut World, operation: &str, input: &Value, base: &str) -> Answer<
         }
         "ListQueues" => list(world, input, base),
         "GetQueueAttributes" => {
-            let told = attributes::told(found(world, url)?, input)?;
+            let told = attributes::told(found(world, url)?, input, world.now())?;
             Ok(if told.is_empty() { json!({}) } else { json!({ "Attributes": told }) })
         }
         "SetQueueAttributes" => {

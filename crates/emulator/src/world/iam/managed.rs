@@ -31,6 +31,8 @@ pub struct Managed {
     pub default: u32,
     /// The number of the newest that there ever was.
     newest: u32,
+    /// When it was made.
+    created: Millis,
 }
 
 impl Managed {
@@ -43,13 +45,14 @@ impl Managed {
             versions: [(1, (document.to_owned(), now))].into(),
             default: 1,
             newest: 1,
+            created: now,
         }
     }
 
     /// When it was made, and when it was last changed.
     pub fn dates(&self) -> (Millis, Millis) {
-        let dates = self.versions.values().map(|(_, at)| *at);
-        (dates.clone().min().unwrap_or_default(), dates.max().unwrap_or_default())
+        let changed = self.versions.values().map(|(_, at)| *at).max();
+        (self.created, changed.unwrap_or(self.created))
     }
 
     fn document(&self) -> &str {
@@ -107,7 +110,7 @@ impl Iam {
         self.managed.keys().map(String::as_str)
     }
 
-    /// The names of the roles that have a managed policy.
+    /// The roles that have a managed policy.
     pub fn bearers<'a>(&'a self, arn: &'a str) -> impl Iterator<Item = &'a super::Role> {
         self.roles.values().filter(move |role| role.record.attached.iter().any(|it| it == arn))
     }

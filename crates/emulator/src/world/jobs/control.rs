@@ -24,7 +24,7 @@ const PAGE_MAX: usize = 1_000;
 pub fn create(world: &mut World, request: Request) -> Answer<String> {
     request::check(&request)?;
     check_role(world, &request.role)?;
-    forget(world);
+    expire_all(world);
     let known = world.jobs.tokens.get(&request.token).and_then(|id| world.jobs.jobs.get(id));
     if let Some(job) = known {
         return if job.request == request {
@@ -146,9 +146,7 @@ pub fn list<'a>(
     let before: Option<u64> = token.map(str::parse).transpose().map_err(|_| {
         Refusal::new(400, "InvalidNextTokenException", "The next token is not valid")
     })?;
-    for id in world.jobs.order.clone() {
-        expire(world, &id);
-    }
+    expire_all(world);
     let limit = limit.unwrap_or(PAGE_MAX);
     if !(1..=PAGE_MAX).contains(&limit) {
         let message = format!("maxResults must be a number from 1 to {PAGE_MAX}");
@@ -282,6 +280,12 @@ fn expire(world: &mut World, id: &str) {
         if since(at) > MEMORY {
             forget(world);
         }
+    }
+}
+
+fn expire_all(world: &mut World) {
+    for id in world.jobs.order.clone() {
+        expire(world, &id);
     }
 }
 

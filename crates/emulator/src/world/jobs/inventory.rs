@@ -12,7 +12,7 @@ use crate::gzip;
 use crate::world::object::Encryption;
 use crate::world::{Answer, World, ops};
 
-/// The most bytes that the packed files of one inventory may come to. S3 takes more; here they lie in memory.
+/// The most bytes that the files of one inventory may come to unpacked. S3 takes more; here they lie in memory.
 const INFLATED_MAX: u64 = 4 << 30;
 
 /// The columns of the files that a generator writes.

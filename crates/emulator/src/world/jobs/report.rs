@@ -40,12 +40,18 @@ pub(super) fn write(world: &mut World, id: &str, mut run: Run) -> Result<(), Job
         access::object(world, &role, "s3:PutObject", bucket, &format!("{folder}/{name}"))
     };
     let allowed = world.iam.trusts(&role, BATCH_SERVICE)
-        && ["manifest.json", "manifest.json.md5", "results/"].into_iter().all(may);
+        && ["manifest.json", "manifest.json.md5", &result_name(&"0".repeat(40))]
+            .into_iter()
+            .all(may);
     if !owned || !allowed {
         return Err(unwritten());
     }
     let files = files(&mut run, report.failed_only(), world.jobs.report_rows_per_file.max(1))?;
     store(world, bucket, &folder, files).map_err(|_| unwritten())
+}
+
+fn result_name(hash: &str) -> String {
+    format!("results/{hash}.csv")
 }
 
 fn store(
@@ -57,7 +63,7 @@ fn store(
     let mut results: Vec<Value> = Vec::with_capacity(files.len());
     for (status, body) in files {
         let name: String = world.rng.uuid().replace('-', "") + &world.rng.uuid();
-        let key = format!("{folder}/results/{}.csv", name.chars().take(40).collect::<String>());
+        let key = format!("{folder}/{}", result_name(&name.chars().take(40).collect::<String>()));
         results.push(json!({
             "TaskExecutionStatus": status,
             "Bucket": bucket,

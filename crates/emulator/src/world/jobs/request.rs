@@ -373,7 +373,7 @@ fn check_generator(generator: &Generator) -> Answer<()> {
 }
 
 /// `arn:aws[^:]*:iam::\d{12}:role/.*`
-fn is_role(arn: &str) -> bool {
+pub(crate) fn is_role(arn: &str) -> bool {
     let mut parts = arn.splitn(6, ':');
     let mut next = || parts.next().unwrap_or_default();
     arn.len() <= 2_048
@@ -382,7 +382,7 @@ fn is_role(arn: &str) -> bool {
         && next() == "iam"
         && next().is_empty()
         && matches!(next(), account if account.len() == 12 && account.bytes().all(|it| it.is_ascii_digit()))
-        && next().starts_with("role/")
+        && next().strip_prefix("role/").is_some_and(|name| !name.is_empty())
 }
 
 fn ensure(fits: bool, message: &str) -> Answer<()> {

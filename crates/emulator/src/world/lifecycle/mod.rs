@@ -187,13 +187,13 @@ fn check_combination(rule: &Rule) -> Answer<()> {
         let message = "'NoncurrentDays' in the NoncurrentVersionExpiration action must be greater than 'NoncurrentDays' in the NoncurrentVersionTransition action";
         return argument(message.to_owned());
     }
-    let classes = |list: Vec<&String>| {
-        let distinct: std::collections::BTreeSet<_> = list.iter().collect();
-        distinct.len() < list.len()
+    let is_repeated = |classes: &[&String]| {
+        let distinct: std::collections::BTreeSet<_> = classes.iter().collect();
+        distinct.len() < classes.len()
     };
-    if classes(rule.transitions.iter().map(|(_, class)| class).collect())
-        || classes(rule.noncurrent_transitions.iter().map(|(_, class)| class).collect())
-    {
+    let current: Vec<_> = rule.transitions.iter().map(|(_, class)| class).collect();
+    let older: Vec<_> = rule.noncurrent_transitions.iter().map(|(_, class)| class).collect();
+    if is_repeated(&current) || is_repeated(&older) {
         return request("A rule moves objects into a storage class once at most");
     }
     let dated = |when: &When| matches!(when, When::Date(_));

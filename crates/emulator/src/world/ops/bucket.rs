@@ -160,16 +160,23 @@ pub fn put_policy(world: &mut World, name: &str, policy: Option<String>) -> Answ
     Ok(())
 }
 
-/// Replaces the bucket's tags.
+/// Whether a bucket may have these tags.
 ///
 /// # Errors
-/// 404 `NoSuchBucket`; 400 `InvalidTag` for more than 50, and for those that no object may have.
-pub fn put_tags(world: &mut World, name: &str, tags: Tags) -> Answer<()> {
+/// 400 `InvalidTag` for more than 50, and for those that no object may have.
+pub fn check_tags(tags: &Tags) -> Answer<()> {
     if tags.len() > TAGS_MAX {
         return Err(Refusal::new(400, "InvalidTag", "A bucket has at most 50 tags"));
     }
-    super::tags::check_each(&tags)?;
-    let call = if tags.is_empty() { "DeleteBucketTagging" } else { "PutBucketTagging" };
+    super::tags::check_each(tags)
+}
+
+/// Replaces the bucket's tags by a call of this name.
+///
+/// # Errors
+/// 404 `NoSuchBucket`; those of [`check_tags`].
+pub fn put_tags(world: &mut World, name: &str, tags: Tags, call: &str) -> Answer<()> {
+    check_tags(&tags)?;
     bucket_mut(world, name)?.tags = tags;
     trail::record(world, call, name, "tagging", None);
     Ok(())

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::rules::{Destination, Filter, ReplicationConfig, Rule, Switch};
 use crate::world::bucket::Versioning;
+use crate::world::jobs::request::is_role;
 use crate::world::ops::put::CLASSES;
 use crate::world::{Answer, Refusal, World};
 
@@ -52,19 +53,6 @@ pub fn validate(world: &World, source: &str, config: &ReplicationConfig) -> Answ
         }
     }
     check_together(config)
-}
-
-/// `arn:aws:iam::ACCOUNT:role/NAME`, of any partition.
-fn is_role(arn: &str) -> bool {
-    let mut parts = arn.splitn(6, ':');
-    let mut next = || parts.next().unwrap_or_default();
-    next() == "arn"
-        && next().starts_with("aws")
-        && next() == "iam"
-        && next().is_empty()
-        && !next().is_empty()
-        && next().strip_prefix("role/").is_some_and(|name| !name.is_empty())
-        && !arn.contains(char::is_control)
 }
 
 fn check_id(rule: &Rule) -> Answer<()> {
