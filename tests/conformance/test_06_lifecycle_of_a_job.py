@@ -186,13 +186,19 @@ def test_a_failed_job_reports_the_tasks_that_ran(pair):
     assert len(pair.rows(job)) == job["ProgressSummary"]["NumberOfTasksFailed"] == 1_000
 
 
-def test_a_cancelled_job_reports_the_tasks_that_ran(slow):
+def cancelled_in_the_middle(slow):
+    """A job that was cancelled after some of its tasks."""
     job_id = slow.create_job(Manifest=slow.long_manifest(50))
     slow.wait_for(job_id, "Active")
     slow.advance(minutes=2)
     slow.ask(job_id, "Cancelled")
     job = slow.finish(job_id)
     assert job["Status"] == "Cancelled"
+    return job
+
+
+def test_a_cancelled_job_reports_the_tasks_that_ran(slow):
+    job = cancelled_in_the_middle(slow)
     assert len(slow.rows(job)) == job["ProgressSummary"]["NumberOfTasksSucceeded"] == 10
 
 
@@ -224,12 +230,7 @@ def test_a_job_whose_report_cannot_be_written_passes_through_failing(pair):
 
 def test_a_cancelled_job_whose_report_cannot_be_written_stays_cancelled(slow):
     slow.forbid("batch", "s3:PutObject")
-    job_id = slow.create_job(Manifest=slow.long_manifest(50))
-    slow.wait_for(job_id, "Active")
-    slow.advance(minutes=2)
-    slow.ask(job_id, "Cancelled")
-    job = slow.finish(job_id)
-    assert job["Status"] == "Cancelled"
+    job = cancelled_in_the_middle(slow)
     assert job["ProgressSummary"]["NumberOfTasksSucceeded"] == 10
     assert not slow.has_report(job)
 

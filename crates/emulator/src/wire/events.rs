@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::json::{Call, answer, refuse, text};
+use super::json::{Call, answer, refuse, tags, text, texts};
 use crate::world::bus::pattern::Pattern;
 use crate::world::bus::{self, BusEvent, Target};
 use crate::world::refusal::{Answer, Refusal};
@@ -17,6 +17,9 @@ const ENTRIES_MAX: usize = 10;
 const PATTERN_MAX: usize = 4_096;
 /// Bytes that the entries of one PutEvents may have together.
 const ENTRIES_BYTES: usize = 256 * 1024;
+
+/// What the halves of a tag are called.
+const TAG: (&str, &str) = ("Key", "Value");
 
 /// Answers one request.
 pub fn handle(world: &mut World, request: &http::Request<Bytes>) -> http::Response<Bytes> {
@@ -60,13 +63,13 @@ fn run(world: &mut World, operation: &str, input: &Value) -> Answer<Value> {
         }
         "TestEventPattern" => test(input),
         "TagResource" => {
-            let tags = tags(input);
+            let tags = tags(input, TAG);
             tags_of(world, input)?.extend(tags);
             Ok(json!({}))
         }
         "UntagResource" => {
             let names = texts(input, "TagKeys");
-            tags_of(world, input)?.retain(|name, _| !names.contains(name));
+            tags_of(world, input)?.retain(|name, _| !names.contains(&name.as_str()));
             Ok(json!({}))
         }
         "ListTagsForResource" => {
@@ -94,7 +97,7 @@ fn create_bus(world: &mut World, input: &Value) -> Answer<Value> {
         return Err(Refusal::new(400, "ValidationException", message));
     }
     bus::create(world, name)?;
-    world.bus.tags.insert(name.to_owned(), tags(input));
+    world.bus.tags.insert(name.to_owned(), tags(input, TAG));
     Ok(json!({ "EventBusArn": bus::bus_arn(world, name) }))
 }
 
@@ -155,15 +158,10 @@ fn put_event(world: &mut World, entry: &Value) -> Value {
         region: world.config.region.clone(),
         time: seconds.map_or(world.now(), |seconds| (seconds * 1_000.0) as Millis),
         detail,
-        resources: texts(entry, "Resources"),
+        resources: texts(entry, "Resources").into_iter().map(str::to_owned).collect(),
     };
     bus::put(world, event);
     json!({ "EventId": id })
-}
-
-fn texts(input: &Value, name: &str) -> Vec<String> {
-    let texts = input.get(name).and_then(Value::as_array).into_iter().flatten();
-    texts.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
@@ -193,7 +191,7 @@ fn put_rule(world: &mut World, input: &Value) -> Answer<Value> {
     let rule = bus::put_rule(world, bus, name, text(input, "EventPattern"), enabled)?;
     text(input, "Description").clone_into(&mut rule.description);
     if new {
-        rule.tags = tags(input);
+        rule.tags = tags(input, TAG);
     }
     Ok(json!({ "RuleArn": bus::rule_arn(world, bus, name) }))
 }
@@ -290,11 +288,6 @@ fn test(input: &Value) -> Answer<Value> {
         return Err(Refusal::new(400, "ValidationException", message));
     };
     Ok(json!({ "Result": pattern.matches(&event) }))
-}
-
-fn tags(input: &Value) -> BTreeMap<String, String> {
-    let tags = input.get("Tags").and_then(Value::as_array).into_iter().flatten();
-    tags.map(|tag| (text(tag, "Key").to_owned(), text(tag, "Value").to_owned())).collect()
 }
 
 /// The tags of the rule or the bus that an ARN names.

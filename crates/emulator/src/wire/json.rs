@@ -1,5 +1,7 @@
 //! The AWS JSON protocols: the operation in a header, JSON in and out, errors by `__type`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -39,6 +41,18 @@ pub(super) fn text<'a>(input: &'a Value, name: &str) -> &'a str {
 pub(super) fn number(input: &Value, name: &str) -> Option<u64> {
     let value = input.get(name)?;
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// A list of texts; empty if it is not there.
+pub(super) fn texts<'a>(input: &'a Value, name: &str) -> Vec<&'a str> {
+    let list = input.get(name).and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str).collect()
+}
+
+/// The tags in the list `Tags`, whose halves are called so.
+pub(super) fn tags(input: &Value, (key, value): (&str, &str)) -> BTreeMap<String, String> {
+    let tags = input.get("Tags").and_then(Value::as_array).into_iter().flatten();
+    tags.map(|tag| (text(tag, key).to_owned(), text(tag, value).to_owned())).collect()
 }
 
 /// A good answer.

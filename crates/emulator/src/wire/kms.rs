@@ -1,17 +1,18 @@
 //! KMS's wire: AWS JSON 1.1. Keys, their states, policies and aliases; nothing is ever encrypted, so
 //! `Encrypt`, `GenerateDataKey` and their kin answer `NotImplemented`.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::caller::Caller;
-use super::json::{Call, answer, refuse, text};
+use super::json::{Call, answer, refuse, tags, text, texts};
 use crate::world::kms::{Key, KeyState};
 use crate::world::{Answer, Refusal, World, access, trail};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// What the halves of a tag are called.
+const TAG: (&str, &str) = ("TagKey", "TagValue");
 
 /// Answers one request.
 pub(super) fn handle(
@@ -104,13 +105,12 @@ fn run(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> An
 fn tagging(world: &mut World, operation: &str, input: &Value, caller: &Caller) -> Answer<Value> {
     match operation {
         "TagResource" => {
-            let tags = tags(input);
+            let tags = tags(input, TAG);
             find_mut(world, input, caller)?.tags.extend(tags);
             Ok(json!({}))
         }
         "UntagResource" => {
-            let names = input.get("TagKeys").and_then(Value::as_array).into_iter().flatten();
-            let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+            let names = texts(input, "TagKeys");
             let key = find_mut(world, input, caller)?;
             key.tags.retain(|name, _| !names.contains(&name.as_str()));
             Ok(json!({}))
@@ -187,7 +187,7 @@ fn create(world: &mut World, input: &Value, caller: &Caller) -> Answer<Value> {
     if let Some(key) = world.kms.key_mut(&arn) {
         key.created = now;
         text(input, "Description").clone_into(&mut key.description);
-        key.tags = tags(input);
+        key.tags = tags(input, TAG);
     }
     let policy = text(input, "Policy");
     if !policy.is_empty()
@@ -276,11 +276,6 @@ fn find<'a>(world: &'a World, input: &Value, caller: &Caller) -> Answer<(String,
 fn find_mut<'a>(world: &'a mut World, input: &Value, caller: &Caller) -> Answer<&'a mut Key> {
     let (arn, _) = find(world, input, caller)?;
     world.kms.key_mut(&arn).ok_or_else(|| not_found(&arn))
-}
-
-fn tags(input: &Value) -> BTreeMap<String, String> {
-    let tags = input.get("Tags").and_then(Value::as_array).into_iter().flatten();
-    tags.map(|tag| (text(tag, "TagKey").to_owned(), text(tag, "TagValue").to_owned())).collect()
 }
 
 fn metadata(arn: &str, key: &Key) -> Value {

@@ -108,9 +108,7 @@ pub(super) fn name(request: &Request<Bytes>) -> Asked {
     let rest = path.strip_prefix('/').unwrap_or(&path);
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let operation = match (bucket, key) {
-        _ if query.unknown().is_some() => {
-            format!("{} ?{}", request.method(), query.unknown().unwrap_or_default())
-        }
+        _ if let Some(unknown) = query.unknown() => format!("{} ?{unknown}", request.method()),
         ("", _) => "ListBuckets".to_owned(),
         (_, "") => of_bucket(request.method(), &query),
         _ => of_object(request.method(), &query, request.headers()).to_owned(),

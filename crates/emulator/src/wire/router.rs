@@ -422,10 +422,7 @@ fn worded(response: &mut Response<Bytes>) {
             "MalformedXML",
             "The XML you provided was not well-formed or did not validate against our published schema.",
         ),
-        (
-            "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
-        ),
+        ("SignatureDoesNotMatch", signature::MISMATCH),
     ];
     let body = std::str::from_utf8(response.body()).unwrap_or_default();
     if body.contains("<Message>") {

@@ -30,6 +30,9 @@ struct Claim<'a> {
     signature: &'a str,
 }
 
+/// What is said of a signature that is another.
+pub(super) const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
+
 /// Whether the request was signed with the secret of its key.
 ///
 /// # Errors
@@ -54,10 +57,7 @@ pub(super) fn check(
     let honest = announced.is_none_or(|it| streams(it) || it == body);
     if !honest || signature(request, &claim, announced.unwrap_or(&body), &secret) != claim.signature
     {
-        return refuse(
-            "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
-        );
+        return refuse("SignatureDoesNotMatch", MISMATCH);
     }
     Ok(())
 }

@@ -31,6 +31,8 @@ pub mod trail;
 
 use std::collections::BTreeMap;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
 pub use agenda::{Agenda, Task};
 pub use bucket::Bucket;
 pub use config::Config;
@@ -38,6 +40,10 @@ pub use refusal::{Answer, Refusal};
 
 /// Milliseconds since the Unix epoch, on the world's own clock.
 pub type Millis = u64;
+
+/// What stands in a path as it is; the rest is percent-encoded.
+pub(crate) const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The last moment whose year has four digits, as every date on the wire has.
 const END: Millis = 253_402_300_799_000;

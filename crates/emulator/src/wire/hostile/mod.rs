@@ -5,6 +5,7 @@
 
 mod good;
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -234,15 +235,21 @@ async fn the_past_comes_out_the_same_when_it_is_done_again() {
             // Sometimes no time passes at all, and sometimes much.
             emulator.shared.follow(|| [0, 0, 20, 3_000, 600_000][(seed % 5) as usize]).await;
         }
-        emulator.close().await;
-        let before = shown(&emulator);
-        drop(emulator);
-        let again = Emulator::open(&dir, config).await.unwrap();
-        let after = shown(&again);
-        let odd = before.lines().zip(after.lines()).find(|(one, other)| one != other);
-        assert!(before == after, "round {round}: {odd:?}");
-        std::fs::remove_dir_all(&dir).unwrap();
+        comes_back(emulator, &dir, config).await;
     }
+}
+
+/// Ends an emulator, opens it again, and gives what it was, which it has to be again.
+async fn comes_back(emulator: Emulator, dir: &Path, config: Config) -> String {
+    emulator.close().await;
+    let before = shown(&emulator);
+    drop(emulator);
+    let again = Emulator::open(dir, config).await.unwrap();
+    let after = shown(&again);
+    let odd = before.lines().zip(after.lines()).find(|(one, other)| one != other);
+    assert!(before == after, "{}: {odd:?}", dir.display());
+    std::fs::remove_dir_all(dir).unwrap();
+    before
 }
 
 /// An empty poll draws on chance and is not written down: what falls due after it must not notice.
@@ -274,15 +281,8 @@ async fn what_is_not_written_down_uses_up_no_chance() {
     }
     // The event comes, and its message has an id.
     emulator.shared.follow(|| 600_000).await;
-    emulator.close().await;
-    let before = shown(&emulator);
-    assert!(before.contains("ObjectCreated:Put"));
-    drop(emulator);
-    let again = Emulator::open(&dir, config).await.unwrap();
-    let after = shown(&again);
-    let odd = before.lines().zip(after.lines()).find(|(one, other)| one != other);
-    assert!(before == after, "{odd:?}");
-    std::fs::remove_dir_all(&dir).unwrap();
+    let was = comes_back(emulator, &dir, config).await;
+    assert!(was.contains("ObjectCreated:Put"));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_smithy_types::base64;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use md5::{Digest, Md5};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use s3s::dto::{self, ETag, ETagCondition, Timestamp};
 use time::OffsetDateTime;
 
@@ -16,11 +16,7 @@ use crate::world::object::{Encryption, Fields, Tags};
 use crate::world::ops::condition::{ReadIf, WriteIf};
 use crate::world::ops::copy::Source;
 use crate::world::ops::encryption::key_arn;
-use crate::world::{Answer, Millis, Refusal, World};
-
-/// What stands in a URL as it is.
-pub(super) const PATH: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+use crate::world::{Answer, Millis, PATH, Refusal, World};
 
 /// The headers that S3 keeps with an object and gives back.
 const STORED: [&str; 7] = [

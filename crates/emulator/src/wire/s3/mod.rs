@@ -31,6 +31,7 @@ use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, dto};
 
 use super::caller::{Caller, secret_of};
 use super::host::Hosts;
+use super::signature::MISMATCH;
 use crate::world::{Refusal, World};
 
 /// Marks an answer that is to be 202: `s3s` prints the answer to a restoration with its own status. The
@@ -222,8 +223,7 @@ fn broken(why: &str) -> Refusal {
         return Refusal::new(400, "XAmzContentSHA256Mismatch", message);
     }
     if why.contains("SignatureMismatch") {
-        let message = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
-        return Refusal::new(403, "SignatureDoesNotMatch", message);
+        return Refusal::new(403, "SignatureDoesNotMatch", MISMATCH);
     }
     Refusal::new(400, "IncompleteBody", why)
 }

@@ -10,12 +10,12 @@ use s3s::{S3Request, S3Response, S3Result, dto};
 use super::fields::{self, argument, etag, second};
 use super::{checksum, lock, plain, with_headers};
 use crate::wire::host::{HOST, bucket_of};
-use crate::world::World;
 use crate::world::object::Fields;
 use crate::world::ops::encryption::choose;
 use crate::world::ops::get::Span;
 use crate::world::ops::multipart::{self, Upload};
 use crate::world::ops::{self, put::storage_class};
+use crate::world::{PATH, World};
 
 /// The most entries of one page of parts or uploads (S3 API Reference: ListParts).
 const PAGE_MAX: i32 = 1_000;
@@ -163,7 +163,7 @@ pub(super) fn complete(
         Some(_) => format!("http://{host}"),
         None => format!("http://{host}/{bucket}"),
     };
-    let location = format!("{root}/{}", utf8_percent_encode(key, fields::PATH));
+    let location = format!("{root}/{}", utf8_percent_encode(key, PATH));
     let mut headers = fields::of_version(&written.encryption, written.version_id.as_ref());
     fields::add_expiration(&mut headers, world, (bucket, key), None);
     let of = |name: &str| checksums.get(name).map(str::to_owned);

@@ -4,8 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use super::texts;
-use crate::wire::json::{number, text};
+use crate::wire::json::{number, text, texts};
 use crate::world::bucket::Policy;
 use crate::world::policy;
 use crate::world::queue::{MESSAGE_MAX, Queue};

@@ -5,8 +5,7 @@ use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 
 use super::attributes::{DELAY_MAX_S, VISIBILITY_MAX_S, WAIT_MAX_S, within};
-use super::texts;
-use crate::wire::json::text;
+use crate::wire::json::{text, texts};
 use crate::world::lambda::md5;
 use crate::world::queue::{self, Draft, Message};
 use crate::world::refusal::{Answer, Refusal};

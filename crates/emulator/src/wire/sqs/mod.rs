@@ -12,7 +12,7 @@ use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
 use self::attributes::Settings;
-use super::json::{Call, answer, refuse, text};
+use super::json::{Call, answer, refuse, text, texts};
 use super::operation;
 use super::query::Form;
 use crate::world::World;
@@ -181,12 +181,6 @@ fn found<'a>(world: &'a World, url: &str) -> Answer<&'a Queue> {
 
 fn found_mut<'a>(world: &'a mut World, url: &str) -> Answer<&'a mut Queue> {
     world.queues.get_mut(url).ok_or_else(|| queue::missing(url))
-}
-
-/// A list of texts; empty if it is not there.
-fn texts<'a>(input: &'a Value, name: &str) -> Vec<&'a str> {
-    let list = input.get(name).and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(Value::as_str).collect()
 }
 
 fn tags(given: Option<&Value>) -> std::collections::BTreeMap<String, String> {

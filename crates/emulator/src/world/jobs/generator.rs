@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use csv::WriterBuilder;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::request::{EncryptionFilter, Filter, Generator, bucket_of};
 use super::rows::{Layout, Rows};
@@ -14,12 +14,7 @@ use crate::world::object::{Encryption, ReplicationStatus, Version};
 use crate::world::ops::archive::archived;
 use crate::world::ops::encryption::{choose, key_arn};
 use crate::world::replication::{Mode, select};
-use crate::world::{Millis, World, access};
-
-/// What stands in a manifest as it is; the rest is percent-encoded, but for a space, which is a plus as in any
-/// inventory.
-const PLAIN: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+use crate::world::{Millis, PATH, World, access};
 
 /// The rows that were found, their number, and where the list was kept.
 pub(super) fn generate(
@@ -89,7 +84,8 @@ fn csv_of(bucket: &Bucket, filter: &Filter, now: Millis) -> Result<Vec<u8>, JobF
             continue;
         }
         for version in versions.iter().filter(|version| wants(bucket, filter, now, key, version)) {
-            let key = utf8_percent_encode(key, PLAIN).to_string().replace("%20", "+");
+            // A space is a plus, as in any inventory.
+            let key = utf8_percent_encode(key, PATH).to_string().replace("%20", "+");
             writer
                 .write_record([bucket.name.as_str(), &key, &version.id])
                 .map_err(|_| unwritten())?;
